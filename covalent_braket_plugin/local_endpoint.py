@@ -1,0 +1,107 @@
+"""Find the local Braket, or start it: the only thing the package knows about it.
+
+The emulator runs as a process of its own and says where it is in a state file. This room reads
+that file and, if nobody is there, starts ``python -m covalent_braket_plugin.local``; it imports
+nothing of the emulator.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from covalent_braket_plugin.errors import LocalBraketError
+
+__all__ = ["default_state_dir", "find", "find_or_start", "worker_command", "worker_image"]
+
+STATE_DIR_VARIABLE = "COVALENT_BRAKET_LOCAL_DIR"
+START_TIMEOUT_SECONDS = 60.0
+HEALTH_TIMEOUT_SECONDS = 5.0
+
+
+def default_state_dir(environ: Mapping[str, str] | None = None) -> Path:
+    """Directory in which the local Braket keeps its state file, logs and jobs.
+
+    ``COVALENT_BRAKET_LOCAL_DIR`` if set, else ``~/.local/share/covalent-braket/local``.
+    """
+    environ = os.environ if environ is None else environ
+    named = environ.get(STATE_DIR_VARIABLE)
+    return Path(named) if named else Path.home() / ".local/share/covalent-braket/local"
+
+
+def worker_command() -> list[str]:
+    """The container program that the local Braket runs for our image."""
+    return [sys.executable, "-m", "covalent_braket_plugin.worker", "train"]
+
+
+def worker_image() -> str:
+    """Repository and tag of the local image; the tag says what the interpreter holds."""
+    major, minor, _ = platform.python_version_tuple()
+    return f"covalent-braket-worker:py{major}{minor}-cloudpickle{version('cloudpickle')}"
+
+
+def find(state_dir: Path | None = None) -> dict[str, Any] | None:
+    """Read where the local Braket is, if it runs and answers.
+
+    Returns:
+        Its ``endpoint_url``, ``region``, ``account_id``, ``role_arn``, ``image_uri``, ``bucket``
+        and ``pid``; None if none runs.
+    """
+    path = (state_dir or default_state_dir()) / "endpoint.json"
+    try:
+        info: dict[str, Any] = json.loads(path.read_text())
+        url = f"{info['endpoint_url']}/_local/health"
+        with urllib.request.urlopen(url, timeout=HEALTH_TIMEOUT_SECONDS) as answer:
+            health = json.load(answer)
+    except (OSError, ValueError, KeyError, urllib.error.URLError):
+        return None
+    return info if health.get("pid") == info.get("pid") else None
+
+
+def find_or_start(state_dir: Path | None = None) -> dict[str, Any]:
+    """Read where the local Braket is, starting it first if none runs; takes about two seconds then.
+
+    Raises:
+        LocalBraketError: It is not installed, or it did not start; the text says why.
+    """
+    state_dir = state_dir or default_state_dir()
+    running = find(state_dir)
+    if running is not None:
+        return running
+    if find_spec("moto") is None or find_spec("braket") is None:
+        raise LocalBraketError(
+            "The local Braket is not installed beside Covalent's server. "
+            'Install it with: pip install "covalent-braket-plugin[local]"'
+        )
+    return _start(state_dir)
+
+
+def _start(state_dir: Path) -> dict[str, Any]:
+    command = [sys.executable, "-m", "covalent_braket_plugin.local", "start", "--json"]
+    command += ["--state-dir", str(state_dir), "--worker", json.dumps(worker_command())]
+    command += ["--worker-image", worker_image()]
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=START_TIMEOUT_SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise LocalBraketError(
+            f"The local Braket did not start within {START_TIMEOUT_SECONDS:.0f} s. "
+            f"See the log in {state_dir}."
+        ) from error
+    if done.returncode != 0:
+        raise LocalBraketError(f"The local Braket did not start: {done.stderr.strip()}")
+    info = find(state_dir)
+    if info is None:
+        raise LocalBraketError(f"The local Braket started but does not answer; see {state_dir}.")
+    return info

@@ -1,0 +1,440 @@
+"""The contract between the dispatcher and the container.
+
+Both sides agree here on where things lie in S3, how the manifest and the outcome look, which
+hyperparameters name them, and what the worker's exit codes mean. Plain data only: no I/O, no
+clock, no environment.
+
+One task lives under one S3 prefix::
+
+    {prefix}/{dispatch_id}/node-{node_id}/attempt-{n}/
+        manifest.json        describes and verifies payload.bin         written by the dispatcher
+        payload.bin          pickles, one after the other               written by the dispatcher
+        value-{node}.tobj    what the electron returned                 written by the worker
+        stdout.log, stderr.log   streams too long for the outcome       written by the worker
+        outcome.json         the commit mark, always written last       written by the worker
+        job/output/model.tar.gz   the electron's result files           written by Braket
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+from covalent_braket_plugin.errors import IntegrityError
+
+__all__ = [
+    "EXIT_ELECTRON_FAILED",
+    "EXIT_OK",
+    "EXIT_TERMINATED",
+    "EXIT_WORKER_FAILED",
+    "HP_MANIFEST",
+    "HP_MANIFEST_SHA256",
+    "HP_PROTOCOL",
+    "INLINE_STREAM_BYTES",
+    "PROTOCOL_VERSION",
+    "Call",
+    "ErrorData",
+    "Keys",
+    "Manifest",
+    "NodeOutcome",
+    "Outcome",
+    "Part",
+    "Stream",
+    "Task",
+    "Versions",
+    "image_versions",
+    "version_mismatch",
+]
+
+PROTOCOL_VERSION = 1
+"""Raised whenever a side could misread what the other wrote."""
+
+HP_MANIFEST = "covalent_manifest"
+HP_MANIFEST_SHA256 = "covalent_manifest_sha256"
+HP_PROTOCOL = "covalent_protocol"
+
+EXIT_OK = 0
+EXIT_ELECTRON_FAILED = 1
+EXIT_WORKER_FAILED = 2
+EXIT_TERMINATED = 143
+"""128 + SIGTERM, as shells report it."""
+
+INLINE_STREAM_BYTES = 64 * 1024
+"""A longer stdout or stderr becomes an object of its own, so that nobody loads it into memory."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One thing that we run as one job.
+
+    Attributes:
+        dispatch_id: The dispatch's UUID.
+        node_id: The graph node; for a packed group, its first node that is the user's own.
+        attempt: Counted from 1.
+        name: The electron's function name, for people.
+        lattice_name: The workflow's name, for people; may be empty.
+    """
+
+    dispatch_id: str
+    node_id: int
+    attempt: int = 1
+    name: str = "electron"
+    lattice_name: str = ""
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The S3 keys of one task, below one bucket.
+
+    Attributes:
+        bucket: Bucket name.
+        base: Key prefix of the task, without a trailing slash.
+    """
+
+    bucket: str
+    base: str
+
+    @classmethod
+    def of(cls, bucket: str, prefix: str, task: Task) -> Keys:
+        """Place ``task`` below ``prefix`` (which may be empty)."""
+        parts = [prefix.strip("/"), task.dispatch_id, f"node-{task.node_id}"]
+        parts.append(f"attempt-{task.attempt}")
+        return cls(bucket, "/".join(part for part in parts if part))
+
+    @classmethod
+    def from_manifest_uri(cls, uri: str) -> Keys:
+        """Find the task's keys from its manifest's URI.
+
+        Raises:
+            IntegrityError: The URI is not the one of a manifest.
+        """
+        match = re.fullmatch(r"s3://([^/]+)/(.+)/manifest\.json", uri)
+        if match is None:
+            raise IntegrityError(f"{uri!r} is not the S3 URI of a manifest.json")
+        return cls(match[1], match[2])
+
+    @property
+    def manifest(self) -> str:
+        """Key of the manifest."""
+        return f"{self.base}/manifest.json"
+
+    @property
+    def payload(self) -> str:
+        """Key of the payload."""
+        return f"{self.base}/payload.bin"
+
+    @property
+    def outcome(self) -> str:
+        """Key of the outcome."""
+        return f"{self.base}/outcome.json"
+
+    @property
+    def model_archive(self) -> str:
+        """Key of the archive that Braket makes of the result files."""
+        return f"{self.base}/job/output/model.tar.gz"
+
+    @property
+    def output_uri(self) -> str:
+        """What the job gets as its output path."""
+        return self.uri(f"{self.base}/job")
+
+    def value(self, node_id: int) -> str:
+        """Key of the value of a node."""
+        return f"{self.base}/value-{node_id}.tobj"
+
+    def stream(self, name: str) -> str:
+        """Key of a long stream, ``stdout`` or ``stderr``."""
+        return f"{self.base}/{name}.log"
+
+    def uri(self, key: str) -> str:
+        """S3 URI of a key."""
+        return f"s3://{self.bucket}/{key}"
+
+
+@dataclass(frozen=True)
+class Versions:
+    """What decides whether a pickle can be loaded.
+
+    Attributes:
+        python: Python's version, such as ``3.11.7``.
+        cloudpickle: cloudpickle's version, such as ``2.2.1``; empty if not known.
+    """
+
+    python: str
+    cloudpickle: str = ""
+
+
+def version_mismatch(pickled: Versions, loading: Versions) -> str | None:
+    """Say why what ``pickled`` wrote cannot be loaded by ``loading``; None if it can.
+
+    Code objects do not survive a change of Python's minor version (the interpreter may even
+    crash), and cloudpickle's newer major versions write what older ones cannot read, while the
+    reverse works. An unknown (empty) version is taken to fit.
+    """
+    if _minor(pickled.python) and _minor(loading.python):
+        if _minor(pickled.python) != _minor(loading.python):
+            return (
+                f"the electron was pickled by Python {pickled.python}, "
+                f"but it would be loaded by Python {loading.python}"
+            )
+    ours, theirs = _major(pickled.cloudpickle), _major(loading.cloudpickle)
+    if ours is not None and theirs is not None and ours > theirs:
+        return (
+            f"the electron was pickled by cloudpickle {pickled.cloudpickle}, "
+            f"but it would be loaded by cloudpickle {loading.cloudpickle}"
+        )
+    return None
+
+
+def image_versions(image_uri: str) -> Versions:
+    """Read from an image's tag what it holds: ``...:py312-cloudpickle2.2.1``.
+
+    AWS names Python that way in the tags of its own Braket images
+    (``1.0-cpu-py312-ubuntu24.04``); ``cloudpickle`` is our addition. What the tag does not say
+    is empty.
+    """
+    tag = image_uri.rpartition("/")[2].partition(":")[2]
+    python = re.search(r"py(\d)(\d{1,2})(?!\d)", tag)
+    pickle = re.search(r"cloudpickle(\d+(?:\.\d+)*)", tag)
+    return Versions(
+        python=f"{python[1]}.{python[2]}" if python else "",
+        cloudpickle=pickle[1] if pickle else "",
+    )
+
+
+def _minor(version: str) -> tuple[str, ...]:
+    return tuple(version.split(".")[:2]) if version else ()
+
+
+def _major(version: str) -> int | None:
+    head = version.split(".")[0]
+    return int(head) if head.isdigit() else None
+
+
+@dataclass(frozen=True)
+class Part:
+    """One pickle inside the payload.
+
+    Attributes:
+        offset: Where it starts, in bytes.
+        size: How long it is, in bytes.
+        sha256: Its digest, in hexadecimal.
+        name: What it is, for errors.
+    """
+
+    offset: int
+    size: int
+    sha256: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Call:
+    """One electron to run, by numbers of parts.
+
+    Attributes:
+        node_id: The graph node.
+        name: Function name, for people.
+        function: Part of the function.
+        args: What the positional arguments are: ``{"part": n}`` or ``{"node": id}``, the value
+            of an earlier node of the same group.
+        kwargs: The same for keyword arguments.
+        hooks: Steps around the call, in order; each has ``when`` (``before`` or ``after``) and
+            one of ``bash`` (list of commands), ``pip`` (``packages``, ``requirements``) or
+            ``call`` (parts ``function``, ``args``, ``kwargs``; and ``keyword``).
+        whole_string: Whether the value's text form is needed whole (Covalent reads a built
+            sublattice from there).
+    """
+
+    node_id: int
+    name: str
+    function: int
+    args: list[dict[str, int]] = field(default_factory=list)
+    kwargs: dict[str, dict[str, int]] = field(default_factory=dict)
+    hooks: list[dict[str, Any]] = field(default_factory=list)
+    whole_string: bool = False
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Describes and verifies a payload.
+
+    Attributes:
+        dispatch_id: The dispatch's UUID.
+        versions: What wrote the pickles.
+        payload_sha256: Digest of the whole payload.
+        payload_size: Its size, in bytes.
+        parts: The pickles in it.
+        calls: What to run, in order.
+        main_node: The node that stdout and stderr belong to.
+        strict_versions: False: a version mismatch is a warning only.
+        protocol: Version of this contract.
+    """
+
+    dispatch_id: str
+    versions: Versions
+    payload_sha256: str
+    payload_size: int
+    parts: list[Part]
+    calls: list[Call]
+    main_node: int
+    strict_versions: bool = True
+    protocol: int = PROTOCOL_VERSION
+
+    def to_json(self) -> bytes:
+        """Encode for S3."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Decode.
+
+        Raises:
+            IntegrityError: Not a manifest, or one of another protocol version.
+        """
+        raw = _load(data, "manifest")
+        try:
+            return cls(
+                dispatch_id=raw["dispatch_id"],
+                versions=Versions(**raw["versions"]),
+                payload_sha256=raw["payload_sha256"],
+                payload_size=raw["payload_size"],
+                parts=[Part(**part) for part in raw["parts"]],
+                calls=[Call(**call) for call in raw["calls"]],
+                main_node=raw["main_node"],
+                strict_versions=raw["strict_versions"],
+            )
+        except (KeyError, TypeError) as error:
+            raise IntegrityError(f"The manifest is malformed: {error}") from error
+
+
+@dataclass(frozen=True)
+class ErrorData:
+    """An exception as data; it never crosses as a pickle.
+
+    Attributes:
+        type: Qualified name of the exception's class.
+        message: Its text.
+        traceback: The whole traceback as Python prints it, causes included.
+        location: The user's own line, such as ``File "flow.py", line 12, in energy: ...``.
+        phase: ``start``, ``fetch``, ``verify``, ``load``, ``bash``, ``pip``, ``call_before``,
+            ``electron``, ``call_after``, ``pickle``, ``upload``, ``terminated`` or ``killed``.
+    """
+
+    type: str
+    message: str
+    traceback: str = ""
+    location: str = ""
+    phase: str = "electron"
+
+
+@dataclass(frozen=True)
+class Stream:
+    """What was written to stdout or stderr: the text itself, or where a long one lies.
+
+    Attributes:
+        text: The text, unless ``key`` is set.
+        key: S3 key of the whole text.
+        size: Size of the whole text, in bytes.
+    """
+
+    text: str = ""
+    key: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class NodeOutcome:
+    """What became of one node.
+
+    Attributes:
+        node_id: The graph node.
+        status: ``completed``, ``failed`` or ``not_run``.
+        key: S3 key of the value; empty unless completed.
+        size: The value's size, in bytes.
+        sha256: The value's digest.
+    """
+
+    node_id: int
+    status: Literal["completed", "failed", "not_run"]
+    key: str = ""
+    size: int = 0
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a job left.
+
+    Attributes:
+        status: ``completed``, ``failed``, or ``terminated`` (told to stop, or killed).
+        nodes: One entry a node.
+        stdout: What the electron wrote to stdout.
+        stderr: What it wrote to stderr.
+        error: Why it failed.
+        seconds: How long each phase took, in seconds.
+        versions: What ran it.
+        result_files: How many files the electron left as results.
+        protocol: Version of this contract.
+    """
+
+    status: Literal["completed", "failed", "terminated"]
+    nodes: list[NodeOutcome]
+    stdout: Stream = field(default_factory=Stream)
+    stderr: Stream = field(default_factory=Stream)
+    error: ErrorData | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    versions: Versions = field(default_factory=lambda: Versions(""))
+    result_files: int = 0
+    protocol: int = PROTOCOL_VERSION
+
+    def node(self, node_id: int) -> NodeOutcome:
+        """Find a node's entry; one that is missing did not run."""
+        for node in self.nodes:
+            if node.node_id == node_id:
+                return node
+        return NodeOutcome(node_id, "not_run")
+
+    def to_json(self) -> bytes:
+        """Encode for S3."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Outcome:
+        """Decode.
+
+        Raises:
+            IntegrityError: Not an outcome, or one of another protocol version.
+        """
+        raw = _load(data, "outcome")
+        try:
+            return cls(
+                status=raw["status"],
+                nodes=[NodeOutcome(**node) for node in raw["nodes"]],
+                stdout=Stream(**raw["stdout"]),
+                stderr=Stream(**raw["stderr"]),
+                error=ErrorData(**raw["error"]) if raw["error"] else None,
+                seconds=raw["seconds"],
+                versions=Versions(**raw["versions"]),
+                result_files=raw["result_files"],
+            )
+        except (KeyError, TypeError) as error:
+            raise IntegrityError(f"The outcome is malformed: {error}") from error
+
+
+def _load(data: bytes, what: str) -> Mapping[str, Any]:
+    try:
+        raw = json.loads(data)
+    except ValueError as error:
+        raise IntegrityError(f"The {what} is not JSON: {error}") from error
+    if not isinstance(raw, dict) or raw.get("protocol") != PROTOCOL_VERSION:
+        found = raw.get("protocol") if isinstance(raw, dict) else None
+        raise IntegrityError(
+            f"The {what} speaks protocol {found!r}, this side speaks {PROTOCOL_VERSION}: the "
+            "package in the image and the one beside Covalent are of different versions. "
+            "Install the same covalent-braket-plugin on both sides."
+        )
+    return raw
