@@ -1,0 +1,153 @@
+"""Check who imports whom: the rooms of the package and what each may use.
+
+    python scripts/layers.py [DIRECTORY OF THE PACKAGE]
+
+`ROOMS` is the one place where the layers are written down; CONTRIBUTING.md says why they are as
+they are. Imports are read from the source, also those inside functions, so nothing is imported.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+PACKAGE = "covalent_braket_plugin"
+ANYTHING = frozenset({"*"})
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a module (or a folder of modules) may import.
+
+    Attributes:
+        ours: Rooms of this package; ``*`` stands for any.
+        others: Packages of others, beside the standard library; ``*`` stands for any.
+    """
+
+    ours: frozenset[str] = frozenset()
+    others: frozenset[str] = frozenset()
+
+
+def room(ours: str = "", others: str = "") -> Room:
+    """Write a room down in words separated by blanks."""
+    return Room(frozenset(ours.split()), frozenset(others.split()))
+
+
+ROOMS = {
+    # What the container needs. It holds boto3 and cloudpickle, and nothing else of ours.
+    "__init__": room(),
+    "errors": room(),
+    "protocol": room("errors"),
+    "tobj": room("errors protocol"),
+    "payload": room("errors protocol tobj", "cloudpickle"),
+    "packing": room("errors protocol tobj payload", "cloudpickle"),
+    "runtime": room("errors protocol tobj payload", "cloudpickle"),
+    "worker": room(
+        "__init__ errors protocol tobj payload packing runtime", "boto3 botocore cloudpickle"
+    ),
+    # What the dispatcher needs.
+    "settings": room("errors"),
+    "request": room("errors protocol settings"),
+    "local_endpoint": room("errors"),
+    "aws": room("__init__ errors settings", "boto3 botocore"),
+    "jobs": room("errors protocol tobj payload packing settings request aws", "boto3 botocore"),
+    "scheduler": room("errors settings jobs"),
+    "watcher": room("errors settings jobs"),
+    "devices": room("errors aws"),
+    "monitoring": room("errors aws jobs", "boto3 botocore"),
+    "glue": room("errors protocol tobj payload packing runtime"),
+    "covalent_compat": room("errors", "covalent sqlalchemy"),
+    "braket": room(
+        "__init__ errors protocol tobj payload packing runtime settings request local_endpoint"
+        " aws jobs scheduler watcher devices monitoring glue covalent_compat",
+        "covalent",
+    ),
+    # The emulator is not part of the rest: it knows our errors, and the rest does not know it.
+    "local": room("__init__ errors local", "*"),
+    "cli": room("*", "*"),
+}
+
+
+@dataclass(frozen=True)
+class Import:
+    """One import statement: where it stands and what it names."""
+
+    path: Path
+    line: int
+    name: str
+
+
+def imports_of(path: Path, module: str) -> Iterator[Import]:
+    """Yield the full names that the file imports; ``from a import b`` names ``a.b``."""
+    is_package = path.name == "__init__.py"
+    for node in ast.walk(ast.parse(path.read_text(), str(path))):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(path, node.lineno, alias.name)
+        elif isinstance(node, ast.ImportFrom):
+            base = _absolute(node, module, is_package)
+            for alias in node.names:
+                yield Import(path, node.lineno, f"{base}.{alias.name}")
+
+
+def _absolute(node: ast.ImportFrom, module: str, is_package: bool) -> str:
+    if not node.level:
+        return node.module or ""
+    parents = module.split(".")
+    kept = parents[: len(parents) - node.level + is_package]
+    return ".".join([*kept, node.module] if node.module else kept)
+
+
+def violations(package_dir: Path) -> list[str]:
+    """Say, a line each, which imports of the package's files break the table.
+
+    Args:
+        package_dir: The package's folder.
+    """
+    found: list[str] = []
+    for path in sorted(package_dir.rglob("*.py")):
+        parts = path.relative_to(package_dir).with_suffix("").parts
+        if parts[0] not in ROOMS:
+            found.append(f"{path}:1: the room {parts[0]!r} is not in ROOMS of layers.py")
+            continue
+        names = [part for part in parts if part != "__init__"]
+        module = ".".join([PACKAGE, *names])
+        found += [
+            f"{each.path}:{each.line}: {parts[0]!r} may not import {each.name}"
+            for each in imports_of(path, module)
+            if not _allowed(ROOMS[parts[0]], parts[0], each.name, package_dir)
+        ]
+    return found
+
+
+def _allowed(here: Room, own: str, name: str, package_dir: Path) -> bool:
+    top, _, rest = name.partition(".")
+    if top in sys.stdlib_module_names:
+        return True
+    if top != PACKAGE:
+        return top in here.others or here.others == ANYTHING
+    target = rest.split(".")[0]
+    if not _is_room(package_dir, target):
+        target = "__init__"
+    return target == own or target in here.ours or here.ours == ANYTHING
+
+
+def _is_room(package_dir: Path, name: str) -> bool:
+    return bool(name) and ((package_dir / name).is_dir() or (package_dir / f"{name}.py").exists())
+
+
+def main(arguments: list[str]) -> int:
+    """Check the package; print what breaks the layers; return the exit code."""
+    default = Path(__file__).parent.parent / PACKAGE
+    found = violations(Path(arguments[0]) if arguments else default)
+    for line in found:
+        print(line)
+    print(f"layers: {len(found)} violations" if found else "layers: fine")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
