@@ -1,0 +1,100 @@
+"""From what users write (in Python, TOML or a variable) to the type of a setting."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping
+from numbers import Integral, Real
+
+from covalent_braket_plugin.settings.rules import Problem, closest
+from covalent_braket_plugin.settings.table import Setting
+
+__all__ = ["COERCE", "type_problem"]
+
+_TRUE = ("true", "yes", "on", "1")
+_FALSE = ("false", "no", "off", "0")
+_FLAGS = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+
+
+def type_problem(setting: Setting, value: object) -> Problem:
+    """Say what type a setting's value must have, and give an example."""
+    return Problem(_type_fix(setting, value), _TYPES[setting.kind])
+
+
+def _type_fix(setting: Setting, value: object) -> str:
+    if setting.kind == "flag":
+        return closest(value, _FLAGS) or "Use True or False."
+    examples = {"map": "{'name': 'text'}", "whole": "30", "number": "30.0"}
+    default = setting.default if setting.default not in (None, {}) else None
+    example = repr(default) if default is not None else examples.get(setting.kind, "'text'")
+    return f"Use a value such as {example}."
+
+
+def _to_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value.strip()
+
+
+def _to_path(value: object) -> str:
+    return _to_text(os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def _to_whole(value: object) -> int:
+    if isinstance(value, bool):
+        raise TypeError
+    if isinstance(value, Integral | str):
+        return int(value)
+    number = _to_number(value)
+    if not number.is_integer():
+        raise ValueError
+    return int(number)
+
+
+def _to_number(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, Real | str):
+        raise TypeError
+    number = float(value)
+    if not math.isfinite(number):
+        raise ValueError
+    return number
+
+
+def _to_flag(value: object) -> bool:
+    if not isinstance(value, bool | int | str):
+        raise TypeError
+    flag = _FLAGS.get(str(value).strip().lower())
+    if flag is None:
+        raise ValueError
+    return flag
+
+
+def _to_map(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    if not all(isinstance(key, str) for key in value):
+        raise TypeError
+    if not all(isinstance(text, str | int | float) for text in value.values()):
+        raise TypeError
+    return {key: str(text) for key, text in value.items()}
+
+
+COERCE = {
+    "text": _to_text,
+    "path": _to_path,
+    "whole": _to_whole,
+    "number": _to_number,
+    "flag": _to_flag,
+    "map": _to_map,
+}
+"""By kind of setting: makes a value the right type, or raises ValueError or TypeError."""
+
+_TYPES = {
+    "text": "it must be text",
+    "path": "it must be a path",
+    "whole": "it must be a whole number",
+    "number": "it must be a number",
+    "flag": "it must be true or false",
+    "map": "it must map text to text",
+}

@@ -1,0 +1,278 @@
+"""Where settings come from, and what must hold between them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from covalent_braket_plugin.errors import SettingError, UnconfiguredError
+from covalent_braket_plugin.settings.coerce import COERCE, type_problem
+from covalent_braket_plugin.settings.rules import Problem, closest
+from covalent_braket_plugin.settings.table import (
+    BY_NAME,
+    LEGACY_KEYS,
+    SETTINGS,
+    Setting,
+    Settings,
+)
+
+__all__ = [
+    "check",
+    "check_given",
+    "check_one",
+    "region_of_device",
+    "require_aws",
+    "resolve",
+    "unknown",
+    "with_local",
+    "with_region",
+]
+
+CONSTRUCTOR = "constructor"
+CONFIG = "config"
+DEFAULT = "default"
+_EXPLICIT = {CONSTRUCTOR: 2, CONFIG: 1}
+
+
+def resolve(
+    given: Mapping[str, object], config: Mapping[str, object], environ: Mapping[str, str]
+) -> Settings:
+    """Decide every setting: given, else from the config file, else the environment, else default.
+
+    None, ``""`` and an empty map mean unset; 0 and False are values. The values get the right
+    types here; their rules are checked by `check`.
+
+    Args:
+        given: What the constructor got.
+        config: The section ``[executors.braket]`` of Covalent's configuration file. Unknown keys
+            are ignored here and in ``given``.
+        environ: Environment variables. They say where AWS is, so they are not asked for a
+            setting if the local Braket is to be used.
+
+    Raises:
+        SettingError: A value cannot be made the setting's type.
+    """
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    for setting in sorted(SETTINGS, key=lambda setting: setting.name != "local"):
+        known = {} if values.get("local") else environ
+        value, source = _first(setting, given, config, known)
+        sources[setting.name] = source
+        if value is not None:
+            values[setting.name] = _coerce(setting, value, source)
+    return Settings(**values, sources=sources)
+
+
+def check_one(name: str, value: object) -> Any:
+    """Check one value that a user wrote.
+
+    Returns:
+        The value in the setting's type; None if it means unset.
+
+    Raises:
+        SettingError: It breaks the setting's rule.
+        KeyError: There is no such setting.
+    """
+    setting = BY_NAME[name]
+    if _unset(value):
+        return None
+    value = _coerce(setting, value, CONSTRUCTOR)
+    _check_value(setting, value, CONSTRUCTOR)
+    return value
+
+
+def check_given(given: Mapping[str, object]) -> None:
+    """Check the constructor's arguments alone, each and together; unknown names are passed over.
+
+    Raises:
+        SettingError: One breaks its setting's rule, or two disagree.
+    """
+    known = {name: value for name, value in given.items() if name in BY_NAME}
+    check(resolve(known, {}, {}))
+
+
+def check(settings: Settings) -> None:
+    """Check every rule, of each setting and between them.
+
+    Raises:
+        SettingError: The first rule that is broken; for a value of the config file the text says
+            where it is.
+    """
+    for setting in SETTINGS:
+        value = getattr(settings, setting.name)
+        if value is not None:
+            _check_value(setting, value, settings.sources.get(setting.name, DEFAULT))
+    _check_region(settings)
+
+
+def region_of_device(device: str) -> str | None:
+    """Read the region from a device's ARN; None for simulators and local devices."""
+    parts = device.split(":")
+    return (parts[3] or None) if len(parts) > 3 and parts[0] == "arn" else None
+
+
+def region_of_image(uri: str) -> str | None:
+    """Read the region from the URI of an ECR image; None if it has another form."""
+    match = re.match(r"\d+\.dkr\.ecr\.([a-z0-9-]+)\.", uri)
+    return match[1] if match else None
+
+
+def with_region(settings: Settings, profile_region: str | None) -> Settings:
+    """Fill an unset region from the AWS profile, else from the device's ARN.
+
+    Args:
+        settings: Resolved settings.
+        profile_region: What AWS's configuration says for the profile in use, if anything.
+
+    Raises:
+        SettingError: The region and the device (or the image) disagree.
+    """
+    if settings.region is None:
+        device_region = region_of_device(settings.quantum_device)
+        source = "profile" if profile_region else "device"
+        filled = {"region": profile_region or device_region}
+        settings = _replace(settings, filled, source) if filled["region"] else settings
+    _check_region(settings)
+    return settings
+
+
+def with_local(settings: Settings, info: Mapping[str, Any]) -> Settings:
+    """Fill what is needed to talk to a running local Braket.
+
+    A value stays if somebody gave it as explicitly as ``local`` itself: ``local=True`` in the
+    constructor outranks an image of the config file, which the local Braket would not know.
+
+    Args:
+        settings: Resolved settings.
+        info: What the local Braket says of itself: ``endpoint_url``, ``region``, ``role_arn``
+            and ``image_uri``.
+    """
+    filled = {
+        "endpoint_url": info["endpoint_url"],
+        "region": region_of_device(settings.quantum_device) or info["region"],
+        "braket_job_execution_role_name": info["role_arn"],
+        "ecr_image_uri": info["image_uri"],
+        "s3_bucket_name": None,
+        "kms_key_id": None,
+    }
+    bar = max(_explicitness(settings, "local"), 1)
+    weaker = {key: value for key, value in filled.items() if _explicitness(settings, key) < bar}
+    return _replace(settings, weaker, "local Braket")
+
+
+def require_aws(settings: Settings) -> None:
+    """Demand what a job on AWS cannot do without, unless the local Braket is to be used.
+
+    Raises:
+        UnconfiguredError: The role, the image or the region is not known.
+    """
+    needed = {
+        "braket_job_execution_role_name": settings.braket_job_execution_role_name,
+        "ecr_image_uri": settings.ecr_image_uri,
+        "region": settings.region or region_of_device(settings.quantum_device),
+    }
+    missing = [name for name, value in needed.items() if not value]
+    if missing and not settings.local:
+        raise UnconfiguredError(missing)
+
+
+def unknown(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Find names that are no settings.
+
+    Returns:
+        Each with the setting that was probably meant, or an empty text. Keys of Covalent's own
+        base classes are not listed.
+    """
+    found = []
+    for name in names:
+        if name in BY_NAME or LEGACY_KEYS.get(name) == "":
+            continue
+        guess = closest(name, BY_NAME).removeprefix("Did you mean ").strip("'?")
+        found.append((name, LEGACY_KEYS.get(name, guess)))
+    return found
+
+
+def _unset(value: object) -> bool:
+    if isinstance(value, str):
+        return not value.strip()
+    return value is None or (isinstance(value, Mapping) and not value)
+
+
+def _first(
+    setting: Setting,
+    given: Mapping[str, object],
+    config: Mapping[str, object],
+    environ: Mapping[str, str],
+) -> tuple[object, str]:
+    for source, values in ((CONSTRUCTOR, given), (CONFIG, config)):
+        if not _unset(values.get(setting.name)):
+            return values[setting.name], source
+    for variable in setting.environment:
+        if not _unset(environ.get(variable)):
+            value = None if setting.left_to_boto3 else environ[variable]
+            return value, f"environment variable {variable}"
+    return None, DEFAULT
+
+
+def _explicitness(settings: Settings, name: str) -> int:
+    return _EXPLICIT.get(settings.sources.get(name, DEFAULT), 0)
+
+
+def _replace(settings: Settings, values: Mapping[str, Any], source: str) -> Settings:
+    sources = {**settings.sources, **dict.fromkeys(values, source)}
+    return replace(settings, **values, sources=sources)
+
+
+def _check_value(setting: Setting, value: Any, source: str) -> None:
+    problem = setting.check(value)
+    if problem is not None:
+        raise _refusal(setting, value, problem, source)
+
+
+def _refusal(setting: Setting, value: object, problem: Problem, source: str) -> SettingError:
+    where = ""
+    if source == CONFIG:
+        where = " The value comes from [executors.braket] in Covalent's configuration file."
+    elif source.startswith("environment"):
+        where = f" The value comes from the {source}."
+    shown = value if problem.shown is None else problem.shown
+    unit = f", in {setting.unit}" if setting.unit else ""
+    rule = problem.rule or f"it must be {setting.rule.replace('`', '')}{unit}"
+    return SettingError(setting.name + problem.where, shown, rule, problem.fix + where)
+
+
+def _check_region(settings: Settings) -> None:
+    region = settings.region
+    if region is None:
+        return
+    problem = _region_problem(settings, region)
+    if problem is not None:
+        source = settings.sources.get("region", DEFAULT)
+        raise _refusal(BY_NAME["region"], region, problem, source)
+
+
+def _region_problem(settings: Settings, region: str) -> Problem | None:
+    device = settings.quantum_device
+    device_region = region_of_device(device)
+    if device_region not in (None, region):
+        fix = f"Use region={device_region!r}, or a device of {region}."
+        return Problem(fix, f"the device {device} is in {device_region}")
+    if settings.local:
+        return None
+    if region == "eu-north-1" and ":device/quantum-simulator/" in device:
+        fix = "Set quantum_device to a QPU of eu-north-1, or use another region."
+        return Problem(fix, "Braket has no on-demand simulators in eu-north-1")
+    image_region = region_of_image(settings.ecr_image_uri or "")
+    if image_region not in (None, region):
+        fix = f"Copy the image to a registry in {region}, or use region={image_region!r}."
+        return Problem(fix, f"jobs cannot start from ecr_image_uri, which is in {image_region}")
+    return None
+
+
+def _coerce(setting: Setting, value: object, source: str) -> Any:
+    try:
+        return COERCE[setting.kind](value)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _refusal(setting, value, type_problem(setting, value), source) from error

@@ -1,0 +1,312 @@
+"""The rules of single settings, as pure functions of a value.
+
+Each takes a value of the right type and returns what is wrong with it, or None. The limits are
+those of botocore's service model of Braket (which botocore itself does not check: it looks at
+minima only) and, where that model is silent, of the AWS page named beside the rule.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlsplit
+
+from covalent_braket_plugin.settings.instance_types import INSTANCE_TYPES
+
+__all__ = [
+    "OUR_HYPERPARAMETERS",
+    "OUR_TAGS",
+    "Check",
+    "Problem",
+    "closest",
+    "tag_character",
+]
+
+REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
+OUR_TAGS = 4
+"""Tags of every job that are ours; AWS allows 50 a resource."""
+OUR_HYPERPARAMETERS = 3
+"""Hyperparameters of every job that are ours; Braket allows 100 a job."""
+
+_DEVICE_ARN = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]*::device/[\w.-]+/[\w.-]+/[\w.-]+", re.A)
+_LOCAL_DEVICE = re.compile(r"local:[\w.-]+/[\w.-]+", re.A)
+_ECR = re.compile(r"\d{10,14}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/(?P<rest>\S+)", re.A)
+_REPOSITORY_TAG_DIGEST = re.compile(
+    r"[a-z0-9][a-z0-9._/-]*(?:(?::\w[\w.-]*)?@sha256:[0-9a-f]{64}|:\w[\w.-]{0,127})", re.A
+)
+_ROLE_NAME = re.compile(r"/?(?:[\x21-\x7e]+/)*[\w+=,.@-]{1,64}", re.A)
+_ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.A)
+_REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d{1,2}", re.A)
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.A)
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET_PREFIXES = ("xn--", "sthree-", "amzn-s3-demo-")
+_BUCKET_SUFFIXES = ("-s3alias", "--ol-s3", "--x-s3", "--table-s3")
+# Characters that S3 calls safe in keys (userguide/object-keys.html).
+_KEY_CHARACTERS = re.compile(r"[\w!.*'()/-]*", re.A)
+_KMS = re.compile(
+    r"arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:(?:key|alias)/[\w/-]+"
+    r"|alias/[\w/-]+|mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+    re.A,
+)
+# CloudWatch Logs, CreateLogGroup: 1 to 512 of these.
+_LOG_GROUP = re.compile(r"[\w./#-]{1,512}", re.A)
+_ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}", re.A)
+# What Java's "." does not match, since the service's pattern for values is ".*".
+_LINE_ENDS = re.compile("[\n\r\x85\u2028\u2029]")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """What is wrong with a value.
+
+    Attributes:
+        fix: What to write instead.
+        rule: What the value must satisfy; empty: the setting's own rule says it.
+        where: The part of the value that is meant, such as ``['key']``.
+        shown: What an error may show, where the value itself is too long or should not be seen.
+    """
+
+    fix: str
+    rule: str = ""
+    where: str = ""
+    shown: object = None
+
+
+Check = Callable[[Any], Problem | None]
+"""A rule of one setting."""
+
+
+def closest(value: object, known: Collection[str]) -> str:
+    """Say ``Did you mean ...?``, or an empty text if nothing known is like the value."""
+    found = difflib.get_close_matches(str(value).lower(), known, n=1, cutoff=0.6)
+    return f"Did you mean {found[0]!r}?" if found else ""
+
+
+def anything(value: object) -> Problem | None:
+    """Every value of the right type will do."""
+    return None
+
+
+def between(low: float, high: float = math.inf) -> Check:
+    """Demand a number between two bounds, both allowed."""
+
+    def check(value: float) -> Problem | None:
+        if low <= value <= high:
+            return None
+        return Problem(
+            f"Use {low if value < low else high:g} or {'more' if value < low else 'less'}."
+        )
+
+    return check
+
+
+def positive_up_to(high: float) -> Check:
+    """Demand a number above zero and not above ``high``."""
+
+    def check(value: float) -> Problem | None:
+        return None if 0 < value <= high else Problem(f"Use a number above 0, at most {high:g}.")
+
+    return check
+
+
+def one_of(*choices: str) -> Check:
+    """Demand one of a few words."""
+
+    def check(value: str) -> Problem | None:
+        if value in choices:
+            return None
+        return Problem(closest(value, choices) or f"Use {' or '.join(map(repr, choices))}.")
+
+    return check
+
+
+def credentials(value: str) -> Problem | None:
+    """Demand the path of a file; whether it exists is found out when it is opened."""
+    if _ACCESS_KEY.search(value):
+        return Problem(
+            "Put the keys into a file such as ~/.aws/credentials and give its path: settings are "
+            "shown in Covalent's UI.",
+            "it is the path of a credentials file, never a key",
+            shown="(an access key)",
+        )
+    return path(value)
+
+
+def path(value: str) -> Problem | None:
+    """Demand what can be a path."""
+    return Problem("Give a path on one line.") if re.search("[\0\n\r]", value) else None
+
+
+def profile(value: str) -> Problem | None:
+    """Demand the name of a profile: older documentation called it a path."""
+    if value.startswith(("/", "~", "./", "../")):
+        return Problem("To name the file, use the setting `credentials`.")
+    return path(value)
+
+
+def region(value: str) -> Problem | None:
+    """Demand the form of an AWS region's name; new regions need no new release of ours."""
+    if _REGION.fullmatch(value):
+        return None
+    return Problem(closest(value, REGIONS) or f"Braket's regions: {', '.join(REGIONS)}.")
+
+
+def bucket(value: str) -> Problem | None:
+    """Demand a legal name of an S3 bucket, and one that Braket's SDK can use."""
+    if value.startswith(("s3:", "arn:", "http")):
+        return Problem("Give the bucket's name alone.")
+    if "." in value:
+        return Problem(
+            "Use hyphens instead of dots.",
+            "Braket's SDK cannot parse the S3 paths of buckets with a dot in their name",
+        )
+    if "_" in value or value != value.lower():
+        return Problem(f"Did you mean {value.lower().replace('_', '-')!r}?")
+    if not _BUCKET.fullmatch(value):
+        return Problem("Use a name such as 'amazon-braket-my-team'.")
+    if value.startswith(_BUCKET_PREFIXES) or value.endswith(_BUCKET_SUFFIXES):
+        return Problem("Choose another name.", "S3 reserves this beginning or ending for itself")
+    return None
+
+
+def prefix(value: str) -> Problem | None:
+    """Demand a key prefix that needs no escaping anywhere."""
+    if value.startswith("s3:"):
+        return Problem("Give the part after the bucket's name; the bucket is `s3_bucket_name`.")
+    parts = value.strip("/").split("/")
+    if any(part in (".", "..") for part in parts) or (len(parts) > 1 and "" in parts):
+        return Problem("Leave out empty parts, '.' and '..'.")
+    if len(value) > 512 or not _KEY_CHARACTERS.fullmatch(value):
+        return Problem("Use a prefix such as 'covalent' or 'team/covalent'.")
+    return None
+
+
+def image(value: str) -> Problem | None:
+    """Demand what Braket takes as an image: one of a private registry, with tag or digest."""
+    match = _ECR.fullmatch(value)
+    if match is None:
+        public = value.startswith("public.ecr.aws/")
+        what = "Braket pulls from private ECR only: copy the image there. " if public else ""
+        return Problem(f"{what}Use 123456789012.dkr.ecr.us-east-1.amazonaws.com/repository:tag.")
+    if not re.search("[:@]", match["rest"]):
+        return Problem(f"Add a tag, such as {value}:latest.")
+    if len(value) > 255 or not _REPOSITORY_TAG_DIGEST.fullmatch(match["rest"]):
+        return Problem("End it with repository:tag or repository@sha256:digest, in 255 characters.")
+    return None
+
+
+def role(value: str) -> Problem | None:
+    """Demand an IAM role's name, path and name, or ARN."""
+    if value.startswith("arn:"):
+        if _ROLE_ARN.fullmatch(value):
+            return None
+        return Problem("Use arn:aws:iam::123456789012:role/path/name.")
+    return None if _ROLE_NAME.fullmatch(value) else Problem("Use the name that IAM shows.")
+
+
+def device(value: str) -> Problem | None:
+    """Demand a device's ARN, or ``local:provider/name`` for a simulator inside the job."""
+    if len(value) <= 256 and (_DEVICE_ARN.fullmatch(value) or _LOCAL_DEVICE.fullmatch(value)):
+        return None
+    if value.lower() in ("sv1", "dm1"):
+        arn = f"arn:aws:braket:::device/quantum-simulator/amazon/{value.lower()}"
+        return Problem(f"Did you mean {arn!r}?")
+    return Problem("Copy the ARN from the Braket console, or use 'local:none/none' for no device.")
+
+
+def instance_type(value: str) -> Problem | None:
+    """Demand an instance type of the service's model."""
+    if value in INSTANCE_TYPES:
+        return None
+    return Problem(closest(value, INSTANCE_TYPES) or "Use one such as 'ml.m5.large'.")
+
+
+def log_group(value: str) -> Problem | None:
+    """Demand a legal name of a CloudWatch log group."""
+    return None if _LOG_GROUP.fullmatch(value) else Problem("Braket's own is '/aws/braket/jobs'.")
+
+
+def kms_key(value: str) -> Problem | None:
+    """Demand a KMS key's id, alias or ARN."""
+    if len(value) <= 2048 and _KMS.fullmatch(value):
+        return None
+    return Problem("Use the key's ARN, its id, or alias/name.")
+
+
+def endpoint(value: str) -> Problem | None:
+    """Demand an http(s) URL that says where alone: executors' settings are shown in the UI."""
+    try:
+        url = urlsplit(value)
+        good = url.scheme in ("http", "https") and bool(url.hostname) and url.port != 0
+    except ValueError:
+        return Problem("Use a URL such as 'http://127.0.0.1:4566'.")
+    if url.username is not None or url.password is not None:
+        return Problem("Leave out user and password.", shown=f"{url.scheme}://***@{url.hostname}")
+    if good and not (url.query or url.fragment or re.search(r"\s", value)):
+        return None
+    return Problem("Use a URL such as 'http://127.0.0.1:4566'.")
+
+
+def tag_character(character: str) -> bool:
+    """Whether AWS takes a character in a tag: letters, digits and spaces of any script, and a few.
+
+    https://docs.aws.amazon.com/tag-editor/latest/userguide/best-practices-and-strats.html
+    """
+    return character in "_.:/=+-@ " or unicodedata.category(character)[0] in "LN"
+
+
+def tags(value: Mapping[str, str]) -> Problem | None:
+    """Demand what AWS takes as tags, leaving room for ours."""
+    if len(value) > 50 - OUR_TAGS:
+        return Problem(f"Leave out {len(value) - (50 - OUR_TAGS)}.", shown=f"({len(value)} tags)")
+    return next(_tag_problems(value), None)
+
+
+def _tag_problems(value: Mapping[str, str]) -> Iterator[Problem]:
+    for key, text in value.items():
+        where = f"[{key!r}]"
+        if key.lower().startswith(("aws:", "covalent:")):
+            taken = "AWS" if key.lower().startswith("aws:") else "this executor"
+            yield Problem("Use another key.", f"{taken} reserves such keys", where, text)
+        if not 1 <= len(key) <= 128 or len(text) > 256:
+            yield Problem(
+                "Shorten it.", "a key has 1 to 128 characters, a value at most 256", where, text
+            )
+        if not all(map(tag_character, key + text)):
+            allowed = "letters, digits, spaces and _ . : / = + - @ only"
+            yield Problem("Leave out other characters.", allowed, where, text)
+
+
+def hyperparameters(value: Mapping[str, str]) -> Problem | None:
+    """Demand what Braket takes as hyperparameters, leaving room for ours."""
+    room = 100 - OUR_HYPERPARAMETERS
+    if len(value) > room:
+        shown = f"({len(value)} hyperparameters)"
+        return Problem(f"Leave out {len(value) - room}, or pass them as arguments.", shown=shown)
+    return next(_hyperparameter_problems(value), None)
+
+
+def _hyperparameter_problems(value: Mapping[str, str]) -> Iterator[Problem]:
+    for key, text in value.items():
+        where = f"[{key!r}]"
+        if key.startswith(("covalent_", "sagemaker_")):
+            yield Problem("Use another name.", "names of this kind are reserved", where, text)
+        if not 1 <= len(key) <= 256:
+            yield Problem(
+                "Use a shorter, non-empty name.", "a name has 1 to 256 characters", where, text
+            )
+        if not 1 <= len(text) <= 2500:
+            size = f"({len(text)} characters)" if text else text
+            yield Problem(
+                "Leave it out, or pass it as an argument.",
+                "a value has 1 to 2500 characters",
+                where,
+                size,
+            )
+        if _LINE_ENDS.search(text):
+            yield Problem("Encode it, for example as JSON.", "a value is one line", where, text)

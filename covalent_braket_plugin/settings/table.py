@@ -1,0 +1,276 @@
+"""Every setting, once: constructor, ``[executors.braket]`` and documentation come from here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, TypeVar
+
+from covalent_braket_plugin.settings import rules
+
+__all__ = ["BY_NAME", "LEGACY_KEYS", "SETTINGS", "Setting", "Settings", "markdown_table"]
+
+T = TypeVar("T")
+Kind = Literal["text", "path", "whole", "number", "flag", "map"]
+
+SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
+DAY_SECONDS = 24 * 60 * 60
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What is known of one setting.
+
+    Attributes:
+        name: As users write it.
+        default: The value if nobody gives one; None: unset has a meaning of its own.
+        kind: What values are: ``text``, ``path``, ``whole`` (a whole number), ``number``,
+            ``flag`` (true or false) or ``map`` (text to text).
+        meaning: What it does, one sentence.
+        rule: What a value must satisfy.
+        check: The rule as a function.
+        unit: Unit of the value, if it has one.
+        environment: Environment variables that give it, the first one set wins.
+        left_to_boto3: Whether boto3 itself reads these variables. The setting then stays unset,
+            so that boto3's own order holds (``AWS_ENDPOINT_URL_S3`` before ``AWS_ENDPOINT_URL``).
+    """
+
+    name: str
+    default: Any
+    kind: Kind
+    meaning: str
+    rule: str
+    check: rules.Check = rules.anything
+    unit: str = ""
+    environment: tuple[str, ...] = ()
+    left_to_boto3: bool = False
+
+
+def _setting(default: T, kind: Kind, meaning: str, rule: str, check: rules.Check, **more: Any) -> T:
+    about = {"kind": kind, "meaning": meaning, "rule": rule, "check": check, **more}
+    if isinstance(default, dict):
+        made: Any = field(default_factory=dict, metadata=about)
+    else:
+        made = field(default=default, metadata=about)
+    return made  # type: ignore[no-any-return]  # the dataclass turns the field into its default
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The settings of one executor, resolved and of the right types.
+
+    The fields are described where they are declared, which is the table of all settings; None
+    means unset. ``sources`` says where each value came from: ``constructor``, ``config``,
+    ``environment variable NAME``, ``local Braket``, ``profile``, ``device`` or ``default``.
+    """
+
+    credentials: str | None = _setting(
+        None,
+        "path",
+        "Path of an AWS credentials file, for this executor alone.",
+        "a path; never a key",
+        rules.credentials,
+        environment=("AWS_SHARED_CREDENTIALS_FILE",),
+        left_to_boto3=True,
+    )
+    profile: str | None = _setting(
+        None,
+        "text",
+        "Name of the AWS profile to use.",
+        "the name of a profile",
+        rules.profile,
+        environment=("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
+        left_to_boto3=True,
+    )
+    region: str | None = _setting(
+        None,
+        "text",
+        "AWS region of jobs, bucket and image. Unset: the profile's, else the device's.",
+        "the name of an AWS region, the same as in the device's ARN",
+        rules.region,
+        environment=("AWS_REGION", "AWS_DEFAULT_REGION"),
+    )
+    s3_bucket_name: str | None = _setting(
+        None,
+        "text",
+        "Bucket for payloads, outcomes and results. Unset: `amazon-braket-{region}-{account}`.",
+        "3 to 63 lower-case letters, digits and hyphens",
+        rules.bucket,
+    )
+    s3_prefix: str = _setting(
+        "covalent",
+        "text",
+        "Key prefix in the bucket; `/` is the bucket's root.",
+        "at most 512 letters, digits and `! _ . * ' ( ) / -`",
+        rules.prefix,
+    )
+    ecr_image_uri: str | None = _setting(
+        None,
+        "text",
+        "Container image of the job, with this package's worker in it.",
+        "a private ECR URI with a tag or digest",
+        rules.image,
+    )
+    braket_job_execution_role_name: str | None = _setting(
+        None,
+        "text",
+        "IAM role that the job runs as.",
+        "a name, path/name or ARN of a role",
+        rules.role,
+    )
+    quantum_device: str = _setting(
+        SV1,
+        "text",
+        "Device that the job has priority on; the electron reads it from `AMZN_BRAKET_DEVICE_ARN`.",
+        "a device's ARN, or `local:provider/name`",
+        rules.device,
+    )
+    classical_device: str = _setting(
+        "ml.m5.large",
+        "text",
+        "Instance type that the electron runs on.",
+        "one of Braket's instance types",
+        rules.instance_type,
+    )
+    instance_count: int = _setting(
+        1, "whole", "Number of instances.", "1 or more", rules.between(1)
+    )
+    storage: int = _setting(
+        30, "whole", "Size of the instance's disk.", "1 or more", rules.between(1), unit="GB"
+    )
+    time_limit: int = _setting(
+        300,
+        "whole",
+        "Longest time that a job may run; waiting in the queue does not count.",
+        "1 to 432000 (5 days)",
+        rules.between(1, 5 * DAY_SECONDS),
+        unit="s",
+    )
+    poll_freq: float = _setting(
+        30,
+        "number",
+        "Longest time between two questions to Braket about a job; young jobs are asked sooner.",
+        "above 0, at most 3600",
+        rules.positive_up_to(3600),
+        unit="s",
+    )
+    cache_dir: str | None = _setting(
+        None,
+        "path",
+        "Directory for temporary files. Unset: `braket` in Covalent's own `cache_dir`.",
+        "a path",
+        rules.path,
+    )
+    log_group_name: str = _setting(
+        "/aws/braket/jobs",
+        "text",
+        "CloudWatch log group of the jobs' logs.",
+        "1 to 512 letters, digits and `. _ / # -`",
+        rules.log_group,
+    )
+    tags: Mapping[str, str] = _setting(
+        {},
+        "map",
+        "Tags for the jobs, beside the four that name dispatch, node, lattice and electron.",
+        "at most 46; keys up to 128 characters, values up to 256",
+        rules.tags,
+    )
+    kms_key_id: str | None = _setting(
+        None,
+        "text",
+        "KMS key that encrypts what is stored in S3. Unset: the bucket's own rule.",
+        "a key's id, alias or ARN",
+        rules.kms_key,
+    )
+    hyperparameters: Mapping[str, str] = _setting(
+        {},
+        "map",
+        "More hyperparameters for the job.",
+        "at most 97; names up to 256 characters, values 1 to 2500 on one line",
+        rules.hyperparameters,
+    )
+    endpoint_url: str | None = _setting(
+        None,
+        "text",
+        "Where to send all AWS calls instead of AWS.",
+        "an http or https URL",
+        rules.endpoint,
+        environment=("AWS_ENDPOINT_URL",),
+        left_to_boto3=True,
+    )
+    local: bool = _setting(
+        False,
+        "flag",
+        "Use the local Braket, starting it if none runs; no other setting is needed then.",
+        "true or false",
+        rules.anything,
+    )
+    version_mismatch: Literal["error", "warn"] = _setting(
+        "error",
+        "text",
+        "What to do if the image's Python or cloudpickle cannot load the electron.",
+        "`error` or `warn`",
+        rules.one_of("error", "warn"),
+    )
+    keep_payload: bool = _setting(
+        False,
+        "flag",
+        "Leave the payload and the outcome in S3 when the electron is done.",
+        "true or false",
+        rules.anything,
+    )
+    sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+
+def _table() -> tuple[Setting, ...]:
+    blank = Settings()
+    return tuple(
+        Setting(f.name, getattr(blank, f.name), **f.metadata)
+        for f in fields(Settings)
+        if f.metadata
+    )
+
+
+SETTINGS: tuple[Setting, ...] = _table()
+"""All settings, in the order of the documentation."""
+
+BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
+"""The same by name."""
+
+LEGACY_KEYS: Mapping[str, str] = {
+    "log_stdout": "",
+    "log_stderr": "",
+    "retries": "",
+    "current_env_on_conda_fail": "",
+    "execution_role": "braket_job_execution_role_name",
+    "ecr_repo_name": "ecr_image_uri",
+    "ecr_image_tag": "ecr_image_uri",
+    "ecr_image": "ecr_image_uri",
+    "s3_bucket": "s3_bucket_name",
+    "credentials_file": "credentials",
+    "credentials_folder": "credentials",
+}
+"""Keys of older config sections and of Covalent's base classes.
+
+Those with an empty value are accepted in silence (they are Covalent's own, or mean nothing to a
+job); the others name the setting that took their place.
+"""
+
+
+def markdown_table() -> str:
+    """Write all settings as a Markdown table, for the README and the documentation."""
+    lines = ["| Setting | Default | Meaning | Rule |", "|---|---|---|---|"]
+    lines += [_row(setting) for setting in SETTINGS]
+    return "\n".join(lines) + "\n"
+
+
+def _row(setting: Setting) -> str:
+    unit = f" {setting.unit}" if setting.unit else ""
+    default = "unset" if setting.default in (None, {}) else f"`{_toml(setting.default)}`{unit}"
+    names = ", ".join(f"`{name}`" for name in setting.environment)
+    meaning = setting.meaning + (f" Also {names}." if names else "")
+    return f"| `{setting.name}` | {default} | {meaning} | {setting.rule} |"
+
+
+def _toml(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)
