@@ -223,7 +223,10 @@ def instance_type(value: str) -> Problem | None:
     """Demand an instance type of the service's model."""
     if value in INSTANCE_TYPES:
         return None
-    return Problem(closest(value, INSTANCE_TYPES) or "Use one such as 'ml.m5.large'.")
+    full = value if value.startswith("ml.") else f"ml.{value}"
+    # The same kind of machine first: who asks for a GPU (ml.g...) is not helped by an ml.m type.
+    alike = [known for known in INSTANCE_TYPES if known[:4] == full[:4]]
+    return Problem(closest(full, alike or INSTANCE_TYPES) or "Use one such as 'ml.m5.large'.")
 
 
 def log_group(value: str) -> Problem | None:
