@@ -12,6 +12,8 @@ import os
 import platform
 import subprocess
 import sys
+import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -27,6 +29,11 @@ __all__ = ["default_state_dir", "find", "find_or_start", "worker_command", "work
 STATE_DIR_VARIABLE = "COVALENT_BRAKET_LOCAL_DIR"
 START_TIMEOUT_SECONDS = 60.0
 HEALTH_TIMEOUT_SECONDS = 5.0
+TRUSTED_SECONDS = 5.0
+"""For so long after an answer we do not ask again whether it still runs."""
+
+_lock = threading.Lock()
+_known: dict[Path, tuple[float, dict[str, Any]]] = {}
 
 
 def default_state_dir(environ: Mapping[str, str] | None = None) -> Path:
@@ -75,9 +82,15 @@ def find_or_start(state_dir: Path | None = None) -> dict[str, Any]:
         LocalBraketError: It is not installed, or it did not start; the text says why.
     """
     state_dir = state_dir or default_state_dir()
-    running = find(state_dir)
-    if running is not None:
+    with _lock:  # one electron starts it, the others wait
+        asked_at, running = _known.get(state_dir, (0.0, None))
+        if running is None or time.monotonic() - asked_at > TRUSTED_SECONDS:
+            running = find(state_dir) or _install_check_and_start(state_dir)
+            _known[state_dir] = (time.monotonic(), running)
         return running
+
+
+def _install_check_and_start(state_dir: Path) -> dict[str, Any]:
     if find_spec("moto") is None or find_spec("braket") is None:
         raise LocalBraketError(
             "The local Braket is not installed beside Covalent's server. "

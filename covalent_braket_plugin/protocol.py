@@ -174,12 +174,12 @@ def version_mismatch(pickled: Versions, loading: Versions) -> str | None:
     crash), and cloudpickle's newer major versions write what older ones cannot read, while the
     reverse works. An unknown (empty) version is taken to fit.
     """
-    if _minor(pickled.python) and _minor(loading.python):
-        if _minor(pickled.python) != _minor(loading.python):
-            return (
-                f"the electron was pickled by Python {pickled.python}, "
-                f"but it would be loaded by Python {loading.python}"
-            )
+    ours_minor, theirs_minor = _minor(pickled.python), _minor(loading.python)
+    if ours_minor and theirs_minor and ours_minor != theirs_minor:
+        return (
+            f"the electron was pickled by Python {pickled.python}, "
+            f"but it would be loaded by Python {loading.python}"
+        )
     ours, theirs = _major(pickled.cloudpickle), _major(loading.cloudpickle)
     if ours is not None and theirs is not None and ours > theirs:
         return (
@@ -271,6 +271,7 @@ class Manifest:
         calls: What to run, in order.
         main_node: The node that stdout and stderr belong to.
         strict_versions: False: a version mismatch is a warning only.
+        kms_key_id: Key that encrypts what the worker stores; empty: the bucket's own rule.
         protocol: Version of this contract.
     """
 
@@ -282,6 +283,7 @@ class Manifest:
     calls: list[Call]
     main_node: int
     strict_versions: bool = True
+    kms_key_id: str = ""
     protocol: int = PROTOCOL_VERSION
 
     def to_json(self) -> bytes:
@@ -306,6 +308,7 @@ class Manifest:
                 calls=[Call(**call) for call in raw["calls"]],
                 main_node=raw["main_node"],
                 strict_versions=raw["strict_versions"],
+                kms_key_id=raw["kms_key_id"],
             )
         except (KeyError, TypeError) as error:
             raise IntegrityError(f"The manifest is malformed: {error}") from error

@@ -1,0 +1,427 @@
+"""`BraketExecutor`: Covalent's life cycle on one side, the rooms of this package on the other.
+
+Covalent builds an executor anew for each phase of an electron, from the attributes as JSON: plain
+values only, no clients, nothing secret. So nothing is kept here between phases but what the phases
+hand each other, and what must be known in the whole process (`_Process`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from covalent._shared_files.config import get_config
+from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError
+from covalent._shared_files.logger import app_log
+from covalent.executor.base import AsyncBaseExecutor
+from covalent.executor.schemas import ResourceMap, TaskSpec, TaskUpdate
+
+from covalent_braket_plugin import covalent_compat, exchange
+from covalent_braket_plugin.errors import AwsError
+from covalent_braket_plugin.settings import BY_NAME, LEGACY_KEYS, check_given, unknown
+from covalent_braket_plugin.threads import in_thread
+
+if TYPE_CHECKING:
+    from covalent_braket_plugin.direct import Returned
+    from covalent_braket_plugin.packing import Group
+    from covalent_braket_plugin.pipeline import Collected, Context
+    from covalent_braket_plugin.protocol import Task
+    from covalent_braket_plugin.watcher import Watcher
+
+__all__ = ["EXECUTOR_PLUGIN_NAME", "BraketExecutor"]
+
+EXECUTOR_PLUGIN_NAME = "BraketExecutor"
+
+# Covalent writes these into its configuration file once and never changes them again, so that a
+# default put here would outlive its reasons: unset stays unset, and is settled when we send.
+_EXECUTOR_PLUGIN_DEFAULTS: dict[str, Any] = {}
+
+_STAGED_SECONDS = 300.0
+"""Covalent copies the files of an electron right after we hand them over, but does not say when."""
+_REMEMBERED = 10_000
+
+covalent_compat.name_what_cannot_be_pickled()
+
+
+class _Process:
+    """What all executors of this process share."""
+
+    cancelled: ClassVar[OrderedDict[tuple[str, int], None]] = OrderedDict()
+    """Nodes whose cancellation was asked for, newest last."""
+    glue: ClassVar[dict[tuple[str, int], asyncio.Task[Any]]] = {}
+    """Covalent's own little electrons that run in child processes now."""
+    watchers: ClassVar[dict[tuple[asyncio.AbstractEventLoop, int], Watcher]] = {}
+    """One for each event loop and set of clients."""
+
+
+class BraketExecutor(AsyncBaseExecutor):
+    """Runs electrons as Amazon Braket Hybrid Jobs, on AWS or on the built-in local Braket.
+
+    Every argument may be left out (None or ``""``): then the section ``[executors.braket]`` of
+    Covalent's configuration file decides, then the environment, then the default. 0 is a value.
+
+    Args:
+        local: Run on the local Braket, which is started if none runs; nothing else is needed.
+        quantum_device: ARN of the device that the electron's quantum tasks use (default SV1).
+        classical_device: Instance type that the electron runs on (default ``ml.m5.large``).
+        instance_count: Number of instances (default 1).
+        storage: Size of the instance's volume in GB (default 30).
+        time_limit: Longest run of the job in seconds, 1 to 432000 (default 300).
+        poll_freq: Longest time in seconds between two questions whether the job has ended
+            (default 30); young jobs are asked about sooner.
+        region: AWS region.
+        profile: Name of an AWS profile.
+        credentials: Path of an AWS credentials file, for this executor only.
+        s3_bucket_name: Bucket for payloads and results (default Braket's usual one,
+            ``amazon-braket-{region}-{account}``).
+        s3_prefix: Key prefix in the bucket.
+        ecr_image_uri: Image of the job, in a private ECR repository.
+        braket_job_execution_role_name: Role of the job: name, path/name or ARN.
+        log_group_name: CloudWatch log group of the jobs.
+        tags: Tags of the job, beside ours.
+        hyperparameters: Hyperparameters of the job, beside ours; they are public.
+        kms_key_id: Key that encrypts payloads and results.
+        endpoint_url: Where AWS's services answer, if not at AWS.
+        version_mismatch: ``"error"`` or ``"warn"`` if Python or cloudpickle of the electron and of
+            the image differ.
+        keep_payload: Leave payload and outcome in S3.
+        cache_dir: Directory for files in transit.
+        log_stdout: File that also gets the electron's stdout (only used by ``run``).
+        log_stderr: File that also gets the electron's stderr (only used by ``run``).
+        retries: Accepted for Covalent's base class; not used.
+
+    Raises:
+        SettingError: An argument breaks its rule.
+        TypeError: There is no such argument.
+    """
+
+    SUPPORTS_MANAGED_EXECUTION = True
+
+    def __init__(
+        self,
+        *,
+        local: bool | None = None,
+        quantum_device: str | None = None,
+        classical_device: str | None = None,
+        instance_count: int | None = None,
+        storage: int | None = None,
+        time_limit: int | None = None,
+        poll_freq: float | None = None,
+        region: str | None = None,
+        profile: str | None = None,
+        credentials: str | None = None,
+        s3_bucket_name: str | None = None,
+        s3_prefix: str | None = None,
+        ecr_image_uri: str | None = None,
+        braket_job_execution_role_name: str | None = None,
+        log_group_name: str | None = None,
+        tags: Mapping[str, str] | None = None,
+        hyperparameters: Mapping[str, str] | None = None,
+        kms_key_id: str | None = None,
+        endpoint_url: str | None = None,
+        version_mismatch: str | None = None,
+        keep_payload: bool | None = None,
+        cache_dir: str | None = None,
+        log_stdout: str = "",
+        log_stderr: str = "",
+        retries: int = 0,
+        **others: object,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name in BY_NAME}
+        super().__init__(log_stdout=log_stdout, log_stderr=log_stderr, retries=retries)
+        config = _config()
+        _refuse_unknown(others, config)
+        # Covalent's server makes executors from its configuration file, and one that raised then
+        # would fail every electron: what stands there is checked when an electron is sent.
+        check_given({name: value for name, value in given.items() if config.get(name) != value})
+        for name, value in given.items():
+            setattr(self, name, dict(value) if isinstance(value, Mapping) else value)
+
+    # --- Covalent's managed interface ----------------------------------------------------------
+
+    def get_upload_uri(self, task_group_metadata: dict[str, Any], object_key: str) -> str:
+        """Say where Covalent shall copy a file that we need: to our staging directory."""
+        return f"file://{self._place(task_group_metadata) / object_key}"
+
+    async def send(
+        self,
+        task_specs: list[TaskSpec],
+        resources: ResourceMap,
+        task_group_metadata: dict[str, Any],
+    ) -> dict[str, Any]:
+        """Make a job of a task group that Covalent has staged.
+
+        Returns:
+            What `poll` needs.
+
+        Raises:
+            BraketPluginError: The group cannot be made a job; the text says why.
+            TaskCancelledError: It was cancelled meanwhile.
+        """
+        group = await in_thread(exchange.read_group, task_specs, resources, task_group_metadata)
+        return await self._send_group(group, self._place(task_group_metadata))
+
+    async def poll(self, task_group_metadata: dict[str, Any], data: Any) -> dict[str, Any]:
+        """Wait until the job has ended.
+
+        Returns:
+            What `receive` needs.
+
+        Raises:
+            AwsError: Braket cannot be asked.
+            TaskCancelledError: One of Covalent's own steps was cancelled.
+        """
+        if data.get("glue"):
+            return await self._run_glue(task_group_metadata, data)
+        ctx = await in_thread(self._context, may_start=False)
+        created = datetime.fromisoformat(data["created"])
+        try:
+            status = await _watcher(ctx).wait(data["job_arn"], created, ctx.settings.poll_freq)
+        except AwsError as error:
+            raise AwsError(
+                f"{error} The job {data['job_arn']} may still run, and be charged for."
+            ) from error
+        return {**data, "status": status}
+
+    async def receive(self, task_group_metadata: dict[str, Any], data: Any) -> list[TaskUpdate]:
+        """Bring back what a job left.
+
+        Args:
+            task_group_metadata: Covalent's words for the group.
+            data: What `poll` returned; None if the group never became a job. A ``job_arn`` alone
+                will do: then the job is waited for here.
+        """
+        if not isinstance(data, dict) or not (data.get("job_arn") or data.get("glue")):
+            return exchange.updates(task_group_metadata, None)
+        place = self._place(task_group_metadata)
+        if data.get("glue"):
+            collected = data["collected"]
+        else:
+            if "status" not in data:
+                data = await self.poll(task_group_metadata, {"created": _now(), **data})
+            ctx = await in_thread(self._context, may_start=False)
+            collected = await in_thread(_collect, ctx, data, place)
+        _retire(place)
+        return exchange.updates(task_group_metadata, collected)
+
+    async def cancel(self, task_metadata: dict[str, Any], job_handle: Any) -> bool:
+        """Cancel a node, whatever state it is in: not sent yet, queued, running, or ended.
+
+        Args:
+            task_metadata: Covalent's words for the node.
+            job_handle: The job's ARN; None if there is no job yet.
+
+        Returns:
+            False if its job had ended already.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        key = (task_metadata["dispatch_id"], task_metadata["node_id"])
+        _Process.cancelled[key] = None
+        while len(_Process.cancelled) > _REMEMBERED:
+            _Process.cancelled.popitem(last=False)
+        if key in _Process.glue:
+            _Process.glue[key].cancel()
+        if not isinstance(job_handle, str):
+            return True
+        # In a thread of ours: `covalent stop` waits for those, not for coroutines.
+        return await in_thread(self._cancel_job, job_handle)
+
+    # --- the older interface, and direct use -----------------------------------------------------
+
+    async def run(
+        self,
+        function: Callable[..., Any],
+        args: Sequence[Any],
+        kwargs: Mapping[str, Any],
+        task_metadata: dict[str, Any],
+    ) -> Any:
+        """Run one function as a job and wait for it.
+
+        Args:
+            function: A function; or Covalent's wrapper around a pickled one.
+            args: Positional arguments, plain or as Covalent's TransportableObject.
+            kwargs: Keyword arguments, the same.
+            task_metadata: ``dispatch_id`` and ``node_id``.
+
+        Returns:
+            The value; pickled as a TransportableObject if the function came from Covalent.
+
+        Raises:
+            TaskRuntimeError: The function failed; the text is the reason with the traceback.
+            TaskCancelledError: The job was cancelled.
+            BraketPluginError: The function could not be made a job.
+        """
+        from covalent_braket_plugin import direct
+
+        group_metadata = {
+            "dispatch_id": task_metadata["dispatch_id"],
+            "node_ids": [task_metadata["node_id"]],
+            "task_group_id": task_metadata["node_id"],
+        }
+        place = self._place(group_metadata)
+        try:
+            group = await in_thread(direct.stage, function, args, kwargs, task_metadata, place)
+            data = await self._send_group(group, place)
+            data = await self.poll(group_metadata, data)
+            collected: Collected | None = data.get("collected")
+            if collected is None:
+                ctx = await in_thread(self._context, may_start=False)
+                collected = await in_thread(_collect, ctx, data, place)
+            outcome = await in_thread(direct.unpack, collected, function, group.main.node_id)
+        finally:
+            await in_thread(_remove, place)
+        return self._conclude(outcome)
+
+    def _conclude(self, outcome: Returned) -> Any:
+        if self.task_stdout is not None:
+            self.task_stdout.write(outcome.stdout)
+            self.task_stderr.write(outcome.stderr)
+        if outcome.cancelled:
+            raise TaskCancelledError
+        if outcome.error:
+            raise TaskRuntimeError(f"{outcome.error}\n{outcome.stderr}")
+        return outcome.value
+
+    # --- steps -----------------------------------------------------------------------------------
+
+    async def _send_group(self, group: Group, place: Path) -> dict[str, Any]:
+        from covalent_braket_plugin import pipeline
+
+        if group.glue:
+            await in_thread(pipeline.prepare_glue, group, place)
+            return {"glue": True, "name": group.main.name}
+        ctx = await in_thread(self._context, may_start=True)
+        task = await in_thread(_task_of, group)
+        prepared = await in_thread(pipeline.prepare, ctx, group, task, place)
+        if self._cancel_wanted(group):
+            await in_thread(pipeline.discard, ctx, prepared.keys)
+            raise TaskCancelledError
+        created = _now()
+        arn = await in_thread(pipeline.submit, ctx, prepared)
+        app_log.debug(f"{task.name} of {task.dispatch_id}:{task.node_id} is job {arn}")
+        try:
+            if hasattr(self, "_send_queue"):
+                await self.set_job_handle(arn)
+        except BaseException:
+            await in_thread(ctx.jobs.cancel, arn)
+            raise
+        if self._cancel_wanted(group):
+            await in_thread(ctx.jobs.cancel, arn)
+        manifest = prepared.keys.uri(prepared.keys.manifest)
+        return {"job_arn": arn, "created": created, "name": task.name, "manifest": manifest}
+
+    async def _run_glue(self, metadata: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
+        from covalent_braket_plugin import glue, pipeline
+
+        place = self._place(metadata)
+        keys = [(metadata["dispatch_id"], node) for node in metadata["node_ids"]]
+        if any(key in _Process.cancelled for key in keys):
+            raise TaskCancelledError
+        environ = exchange.variables(metadata)
+        child = asyncio.ensure_future(glue.run(place, environ))
+        _Process.glue.update(dict.fromkeys(keys, child))
+        try:
+            ended = await child
+        except asyncio.CancelledError as error:
+            raise TaskCancelledError from error
+        finally:
+            for key in keys:
+                _Process.glue.pop(key, None)
+        collected = await in_thread(pipeline.collect_glue, data["name"], place, ended)
+        return {**data, "collected": collected}
+
+    def _cancel_wanted(self, group: Group) -> bool:
+        nodes = (electron.node_id for electron in group.electrons)
+        return any((group.dispatch_id, node) in _Process.cancelled for node in nodes)
+
+    def _cancel_job(self, job_arn: str) -> bool:
+        return self._context(may_start=False).jobs.cancel(job_arn)
+
+    def _context(self, *, may_start: bool) -> Context:
+        from covalent_braket_plugin import pipeline
+
+        given = {name: getattr(self, name, None) for name in BY_NAME}
+        return pipeline.context(given, _config(), os.environ, may_start=may_start)
+
+    def _place(self, metadata: Mapping[str, Any]) -> Path:
+        named = getattr(self, "cache_dir", None) or _config().get("cache_dir")
+        root = Path(named).expanduser() if named else Path(str(get_config("dispatcher.cache_dir")))
+        group = f"group-{metadata['task_group_id']}"
+        return root.absolute() / "braket" / str(metadata["dispatch_id"]) / group
+
+
+# --- what needs no executor ------------------------------------------------------------------
+
+
+def _config() -> dict[str, Any]:
+    try:
+        section = get_config("executors.braket")
+    except KeyError:
+        return {}
+    return dict(section) if isinstance(section, Mapping) else {}
+
+
+def _refuse_unknown(others: Mapping[str, object], config: Mapping[str, object]) -> None:
+    """An unknown name in the configuration is an old one, in a program it is a mistake."""
+    for name, meant in unknown(others):
+        hint = f" Did you mean {meant!r}?" if meant else ""
+        if name in config or name in LEGACY_KEYS:
+            warnings.warn(f"[executors.braket] {name} is not used any more.{hint}", stacklevel=3)
+        else:
+            raise TypeError(f"BraketExecutor has no setting {name!r}.{hint}")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
+
+
+def _task_of(group: Group) -> Task:
+    from covalent_braket_plugin.protocol import Task
+
+    name = covalent_compat.lattice_name(group.dispatch_id)
+    return Task(group.dispatch_id, group.main.node_id, 1, group.main.name, name)
+
+
+def _collect(ctx: Context, data: Mapping[str, Any], place: Path) -> Collected:
+    from covalent_braket_plugin import pipeline
+    from covalent_braket_plugin.protocol import Keys
+
+    place.mkdir(parents=True, exist_ok=True)
+    manifest = data.get("manifest")
+    keys = Keys.from_manifest_uri(manifest) if manifest else None
+    name = data.get("name", "The electron")
+    return pipeline.collect(ctx, data["job_arn"], data["status"], name, place, keys)
+
+
+def _watcher(ctx: Context) -> Watcher:
+    from covalent_braket_plugin.watcher import Watcher
+
+    loop = asyncio.get_running_loop()
+    for old in [key for key in _Process.watchers if key[0].is_closed()]:
+        del _Process.watchers[old]
+    key = (loop, id(ctx.jobs.clients))
+    if key not in _Process.watchers:
+        _Process.watchers[key] = Watcher(ctx.jobs, in_thread)
+    return _Process.watchers[key]
+
+
+def _retire(place: Path) -> None:
+    """Remove a group's files once Covalent has surely copied them."""
+    loop = asyncio.get_running_loop()
+    loop.call_later(_STAGED_SECONDS, lambda: loop.run_in_executor(None, _remove, place))
+
+
+def _remove(place: Path) -> None:
+    shutil.rmtree(place, ignore_errors=True)
+    with contextlib.suppress(OSError):  # other groups of the dispatch may still be there
+        place.parent.rmdir()

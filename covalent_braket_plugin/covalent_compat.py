@@ -1,0 +1,69 @@
+"""What we need of the installed Covalent beyond its public interface, each with its reason.
+
+Everything here was checked with Covalent 0.240 and gives way silently with any other version:
+it may only ever make things nicer, never fail an electron.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.metadata
+from typing import Any
+
+__all__ = ["lattice_name", "name_what_cannot_be_pickled"]
+
+CHECKED_RELEASES = ("0.240",)
+
+
+@functools.lru_cache(maxsize=1)
+def _checked_release() -> bool:
+    try:
+        installed = importlib.metadata.version("covalent")
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return installed.startswith(CHECKED_RELEASES)
+
+
+@functools.lru_cache(maxsize=1024)
+def lattice_name(dispatch_id: str) -> str:
+    """Look up a workflow's name, which Covalent does not hand to executors; empty if unknown.
+
+    Reads the server's database: call it in a thread.
+    """
+    if not _checked_release():
+        return ""
+    try:
+        from covalent_dispatcher._dal.result import get_result_object
+
+        lattice = get_result_object(dispatch_id, bare=True, lattice_keys=["name"]).lattice
+        return str(lattice.metadata.attrs.get("name") or "")
+    except Exception:  # no server, another schema, a dispatch that Covalent does not know
+        return ""
+
+
+def name_what_cannot_be_pickled() -> None:
+    """Make Covalent say which function or argument cannot be pickled.
+
+    Covalent pickles on the user's side, before any executor is asked, and lets cloudpickle's
+    error through as it is ("cannot pickle '_thread.lock' object"), which names nothing of the
+    user's. The same error comes, with a note that names the object and the part of it.
+    """
+    if not _checked_release():
+        return
+    from covalent._workflow.transportable_object import TransportableObject
+
+    original = TransportableObject.__init__
+    if hasattr(original, "__wrapped__"):
+        return
+
+    @functools.wraps(original)
+    def with_a_note(self: Any, obj: Any) -> None:
+        try:
+            original(self, obj)
+        except Exception as error:
+            from covalent_braket_plugin import payload
+
+            error.add_note(payload.why_unpicklable(obj, error))
+            raise
+
+    TransportableObject.__init__ = with_a_note  # type: ignore[method-assign]

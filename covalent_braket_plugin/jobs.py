@@ -1,0 +1,327 @@
+"""Blocking calls about one identity's jobs: stage, create, ask, cancel, collect, clean up.
+
+Answers of AWS are read once, here, into typed values. Nothing here sleeps, and nothing that came
+from a bucket is unpickled: values stay files.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from covalent_braket_plugin.aws import Clients, translated
+from covalent_braket_plugin.errors import (
+    AwsError,
+    ConflictError,
+    IntegrityError,
+    NotFoundError,
+    UnreachableError,
+)
+from covalent_braket_plugin.protocol import HP_MANIFEST, Keys, Manifest, NodeOutcome, Outcome
+
+__all__ = ["Job", "Jobs"]
+
+_CHUNK_BYTES = 1024 * 1024
+_DOWNLOAD_ATTEMPTS = 3
+_ONE_PUT_BYTES = 64 * 1024 * 1024
+"""Up to here one PutObject; beyond, a multipart upload with parts of this size."""
+LOG_TAIL_LINES = 200
+_CLOCK_SKEW = timedelta(minutes=5)
+"""How far our clock and AWS's may be apart."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A Hybrid Job as GetJob describes it.
+
+    Attributes:
+        arn: Its ARN.
+        name: Its name.
+        status: QUEUED, RUNNING, COMPLETED, FAILED, CANCELLING or CANCELLED.
+        failure_reason: Braket's words; empty if none.
+        events: Types of its events, in order, such as ``MAX_RUNTIME_EXCEEDED``.
+        hyperparameters: What the job was given.
+    """
+
+    arn: str
+    name: str
+    status: str
+    failure_reason: str = ""
+    events: tuple[str, ...] = ()
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def keys(self) -> Keys:
+        """Where the job's task lies.
+
+        Raises:
+            IntegrityError: The job is not one of ours.
+        """
+        return Keys.from_manifest_uri(self.hyperparameters.get(HP_MANIFEST, ""))
+
+
+class Jobs:
+    """The calls, for one identity, region and endpoint.
+
+    Args:
+        clients: Makes the calls.
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self.clients = clients
+
+    # --- submit ------------------------------------------------------------------------------
+
+    def stage(self, keys: Keys, manifest: Manifest, payload: Path, *, may_create: bool) -> str:
+        """Upload a task's payload and manifest.
+
+        Args:
+            keys: Where to.
+            manifest: Describes the payload.
+            payload: The payload's file.
+            may_create: Create the bucket if it does not exist.
+
+        Returns:
+            The manifest's SHA-256, for the job's hyperparameters.
+
+        Raises:
+            AwsError: S3 refused.
+        """
+        body = manifest.to_json()
+        extra = _encryption(manifest.kms_key_id)
+        try:
+            self._upload(keys, payload, extra)
+        except NotFoundError:
+            if not may_create:
+                raise
+            self._create_bucket(keys.bucket)
+            self._upload(keys, payload, extra)
+        with translated("PutObject"):
+            self.clients.s3.put_object(Bucket=keys.bucket, Key=keys.manifest, Body=body, **extra)
+        return hashlib.sha256(body).hexdigest()
+
+    def _upload(self, keys: Keys, payload: Path, extra: dict[str, str]) -> None:
+        from boto3.s3.transfer import TransferConfig
+
+        config = TransferConfig(
+            multipart_threshold=_ONE_PUT_BYTES, multipart_chunksize=_ONE_PUT_BYTES // 2
+        )
+        place = {"Bucket": keys.bucket, "Key": keys.payload}
+        with translated("PutObject"), payload.open("rb") as body:
+            if payload.stat().st_size <= _ONE_PUT_BYTES:
+                self.clients.s3.put_object(Body=body, **place, **extra)
+            else:
+                self.clients.s3.upload_fileobj(body, **place, ExtraArgs=extra, Config=config)
+
+    def _create_bucket(self, bucket: str) -> None:
+        """Create Braket's usual bucket, as the Braket SDK does on first use."""
+        region = self.clients.region
+        place = {} if region == "us-east-1" else {"LocationConstraint": region}
+        with translated("CreateBucket"):
+            self.clients.s3.create_bucket(
+                Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {})
+            )
+            self.clients.s3.put_public_access_block(
+                Bucket=bucket,
+                PublicAccessBlockConfiguration={
+                    "BlockPublicAcls": True,
+                    "IgnorePublicAcls": True,
+                    "BlockPublicPolicy": True,
+                    "RestrictPublicBuckets": True,
+                },
+            )
+
+    def create(self, request: Mapping[str, Any]) -> str:
+        """Create a job.
+
+        Args:
+            request: CreateJob's keywords.
+
+        Returns:
+            The job's ARN.
+
+        Raises:
+            AwsError: Braket refused.
+        """
+        with translated("CreateJob"):
+            return str(self.clients.braket.create_job(**request)["jobArn"])
+
+    # --- ask ---------------------------------------------------------------------------------
+
+    def status(self, job_arn: str) -> str:
+        """Ask for a job's status.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        return self.describe(job_arn).status
+
+    def describe(self, job_arn: str) -> Job:
+        """Ask for all about a job.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        with translated("GetJob"):
+            found = self.clients.braket.get_job(jobArn=job_arn)
+        return Job(
+            arn=found["jobArn"],
+            name=found["jobName"],
+            status=found["status"],
+            failure_reason=found.get("failureReason", ""),
+            events=tuple(event.get("eventType", "") for event in found.get("events", [])),
+            hyperparameters=found.get("hyperParameters", {}),
+        )
+
+    def statuses_since(self, created: datetime) -> dict[str, str]:
+        """Ask for the status of all jobs made since ``created`` (UTC), 100 a call.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        since = (created.astimezone(UTC) - _CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+        query: dict[str, Any] = {
+            "filters": [{"name": "createdAt", "operator": "GTE", "values": [since]}],
+            "maxResults": 100,
+        }
+        found: dict[str, str] = {}
+        with translated("SearchJobs"):
+            while True:
+                page = self.clients.braket.search_jobs(**query)
+                found.update({job["jobArn"]: job["status"] for job in page["jobs"]})
+                if not page.get("nextToken"):
+                    return found
+                query["nextToken"] = page["nextToken"]
+
+    # --- cancel ------------------------------------------------------------------------------
+
+    def cancel(self, job_arn: str) -> bool:
+        """Cancel a job.
+
+        Returns:
+            Whether it will end CANCELLED; False if it had ended already.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        try:
+            with translated("CancelJob"):
+                self.clients.braket.cancel_job(jobArn=job_arn)
+        except ConflictError:
+            return False
+        return True
+
+    # --- collect -----------------------------------------------------------------------------
+
+    def fetch_outcome(self, keys: Keys) -> Outcome | None:
+        """Fetch what a job left; None if it left nothing.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+            IntegrityError: It is not an outcome.
+        """
+        try:
+            with translated("GetObject"):
+                answer = self.clients.s3.get_object(Bucket=keys.bucket, Key=keys.outcome)
+                return Outcome.from_json(answer["Body"].read())
+        except NotFoundError:
+            return None
+
+    def fetch_value(self, keys: Keys, node: NodeOutcome, target: Path) -> None:
+        """Download a node's value to a file, checking its size and digest on the way.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+            IntegrityError: It is not what the outcome says.
+        """
+        found = self.download(keys.bucket, node.key, target)
+        if found != node.sha256:
+            raise IntegrityError(
+                f"The value of node {node.node_id} has SHA-256 {found}, the outcome says "
+                f"{node.sha256}: it was changed or damaged on the way, and is not used"
+            )
+
+    def download(self, bucket: str, key: str, target: Path) -> str:
+        """Download an object to a file, with flat memory.
+
+        Returns:
+            Its SHA-256.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        for attempt in range(1, _DOWNLOAD_ATTEMPTS + 1):
+            try:
+                return self._download_once(bucket, key, target)
+            except UnreachableError:  # the stream broke after botocore's own retries were over
+                if attempt == _DOWNLOAD_ATTEMPTS:
+                    raise
+        raise AssertionError("unreachable")
+
+    def _download_once(self, bucket: str, key: str, target: Path) -> str:
+        digest = hashlib.sha256()
+        with translated("GetObject"), target.open("wb") as file:
+            body = self.clients.s3.get_object(Bucket=bucket, Key=key)["Body"]
+            for chunk in body.iter_chunks(_CHUNK_BYTES):
+                file.write(chunk)
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    def log_tail(self, job: Job, group: str) -> str:
+        """Read the end of a job's log; empty if there is none.
+
+        Raises:
+            AwsError: CloudWatch Logs refused or did not answer.
+        """
+        prefix = f"{job.name}/{job.arn.rpartition('/')[2]}/"
+        try:
+            with translated("GetLogEvents"):
+                streams = self.clients.logs.describe_log_streams(
+                    logGroupName=group, logStreamNamePrefix=prefix
+                )["logStreams"]
+                if not streams:
+                    return ""
+                events = self.clients.logs.get_log_events(
+                    logGroupName=group,
+                    logStreamName=streams[0]["logStreamName"],
+                    limit=LOG_TAIL_LINES,
+                    startFromHead=False,
+                )["events"]
+        except NotFoundError:
+            return ""
+        return "".join(f"{event['message'].rstrip()}\n" for event in events)
+
+    # --- clean up ----------------------------------------------------------------------------
+
+    def remove(self, keys: Keys, outcome: Outcome | None, nodes: Iterable[int]) -> None:
+        """Delete what a task left in S3, but for the files that the electron left as results.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        names = [keys.manifest, keys.payload, keys.outcome]
+        names += [keys.stream("stdout"), keys.stream("stderr")]
+        names += [keys.value(node) for node in nodes]
+        if outcome is not None and outcome.result_files == 0:
+            names.append(keys.model_archive)
+        objects = [{"Key": name} for name in names]
+        with translated("DeleteObjects"):
+            answer = self.clients.s3.delete_objects(
+                Bucket=keys.bucket, Delete={"Objects": objects, "Quiet": True}
+            )
+        if answer.get("Errors"):
+            raise AwsError(
+                f"DeleteObjects left objects behind: {json.dumps(answer['Errors'][:3])}",
+                operation="DeleteObjects",
+            )
+
+
+def _encryption(kms_key_id: str) -> dict[str, str]:
+    if not kms_key_id:
+        return {}
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}

@@ -1,0 +1,284 @@
+"""The child process that unpickles and runs electrons.
+
+Started as ``python -m covalent_braket_plugin.runtime DIRECTORY``. It is a process of its own so
+that an electron that exits, crashes or is killed cannot take the worker with it, and so that the
+dispatcher never unpickles anything. The directory::
+
+    manifest.json, payload.bin     what to run, verified by whoever starts this
+    value-{node}.tobj              written here: what an electron returned
+    result.json                    written here, last: the nodes' fates and the error as data
+
+Standard library and cloudpickle only; the electron finds a process without boto3 or asyncio in it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import sysconfig
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from covalent_braket_plugin import payload
+from covalent_braket_plugin.protocol import (
+    EXIT_ELECTRON_FAILED,
+    EXIT_OK,
+    EXIT_WORKER_FAILED,
+    Call,
+    ErrorData,
+    Manifest,
+    NodeOutcome,
+)
+
+__all__ = ["main", "run_directory"]
+
+MANIFEST_FILE = "manifest.json"
+PAYLOAD_FILE = "payload.bin"
+RESULT_FILE = "result.json"
+FILES_KEYWORD = "files"
+"""Covalent always passes the results of file transfers as a list."""
+
+
+class _HookFailedError(Exception):
+    """A bash or pip step failed; the text has all that it printed."""
+
+
+@dataclass
+class _Run:
+    """State of one run of a directory."""
+
+    directory: Path
+    manifest: Manifest
+    nodes: list[NodeOutcome] = field(default_factory=list)
+    values: dict[int, Any] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+    phase: str = "load"
+
+    @contextlib.contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        self.phase = phase
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            spent = time.monotonic() - start
+            self.seconds[phase] = round(self.seconds.get(phase, 0.0) + spent, 6)
+
+    def load(self, number: int) -> Any:
+        part = self.manifest.parts[number]
+        return payload.load_part(self.directory / PAYLOAD_FILE, part)
+
+
+def run_directory(directory: Path) -> int:
+    """Run what a directory holds and leave ``result.json`` in it.
+
+    Returns:
+        The exit code: 0, or 1 if an electron failed.
+    """
+    manifest = Manifest.from_json((directory / MANIFEST_FILE).read_bytes())
+    run = _Run(directory, manifest)
+    error = None
+    try:
+        for call in manifest.calls:
+            _run_call(run, call)
+    except BaseException as problem:  # SystemExit and KeyboardInterrupt end an electron, not us
+        error = _as_data(problem, run.phase)
+    _leave_result(run, error)
+    return EXIT_OK if error is None else EXIT_ELECTRON_FAILED
+
+
+def _run_call(run: _Run, call: Call) -> None:
+    with run.timed("load"):
+        hooks = [(hook, _load_hook(run, hook)) for hook in call.hooks]
+    injected: dict[str, list[Any]] = {}
+    for hook, step in hooks:
+        if hook["when"] == "before":
+            value = _run_hook(run, hook, step)
+            if hook.get("keyword"):
+                injected.setdefault(hook["keyword"], []).append(value)
+    with run.timed("load"):
+        function = run.load(call.function)
+        args = [_argument(run, item) for item in call.args]
+        kwargs = {key: _argument(run, item) for key, item in call.kwargs.items()}
+    for key, values in injected.items():
+        kwargs[key] = values if len(values) > 1 or key == FILES_KEYWORD else values[0]
+    with run.timed("electron"):
+        value = function(*args, **kwargs)
+    for hook, step in hooks:
+        if hook["when"] == "after":
+            _run_hook(run, hook, step)
+    with run.timed("pickle"):
+        _keep_value(run, call, value)
+
+
+def _argument(run: _Run, item: dict[str, int]) -> Any:
+    return run.values[item["node"]] if "node" in item else run.load(item["part"])
+
+
+def _load_hook(run: _Run, hook: dict[str, Any]) -> Any:
+    # Covalent's own bash and pip steps are pickled by reference to Covalent: they are given as
+    # text, or only their arguments are unpickled, so that the container needs no Covalent.
+    if "call" not in hook:
+        return None
+    call = hook["call"]
+    loaded = {key: run.load(call[key]) for key in ("args", "kwargs")}
+    if hook.get("builtin"):
+        return loaded
+    return {"function": run.load(call["function"]), **loaded}
+
+
+def _run_hook(run: _Run, hook: dict[str, Any], step: Any) -> Any:
+    if hook.get("builtin") == "apply_bash_commands":
+        hook = {**hook, "bash": step["args"][0]}
+    if hook.get("builtin") == "apply_pip_deps":
+        packages, *rest = step["args"]
+        hook = {**hook, "pip": {"packages": packages, "requirements": rest[0] if rest else ""}}
+    if "bash" in hook:
+        with run.timed("bash"):
+            return _run_bash(hook["bash"])
+    if "pip" in hook:
+        with run.timed("pip"):
+            return _run_pip(**hook["pip"])
+    with run.timed(f"call_{hook['when']}"):
+        return step["function"](*step["args"], **step["kwargs"])
+
+
+def _run_bash(commands: list[str]) -> None:
+    for command in commands:
+        _run_step("The bash command", command, shell=True)
+
+
+def _run_pip(packages: list[str], requirements: str) -> None:
+    pip = [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
+    if not requirements:
+        _run_step("Installing packages with pip", [*pip, *packages])
+    else:
+        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
+            file.write(requirements)
+            file.flush()
+            _run_step("Installing packages with pip", [*pip, "-r", file.name])
+    import importlib
+
+    importlib.invalidate_caches()
+
+
+def _run_step(what: str, command: str | list[str], *, shell: bool = False) -> None:
+    done = subprocess.run(
+        command,
+        shell=shell,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        check=False,
+    )
+    if done.returncode != 0:
+        shown = command if isinstance(command, str) else " ".join(command)
+        raise _HookFailedError(
+            f"{what} failed with exit code {done.returncode}: {shown}\n{done.stdout.rstrip()}"
+        )
+    sys.stdout.write(done.stdout)
+    sys.stdout.flush()
+
+
+def _keep_value(run: _Run, call: Call, value: Any) -> None:
+    path = run.directory / f"value-{call.node_id}.tobj"
+    name = f"The value that {call.name}() returned"
+    digest = payload.dump_value(value, path, name=name, whole_string=call.whole_string)
+    run.nodes.append(NodeOutcome(call.node_id, "completed", path.name, path.stat().st_size, digest))
+    if len(run.manifest.calls) > 1:
+        run.values[call.node_id] = value
+
+
+def _leave_result(run: _Run, error: ErrorData | None) -> None:
+    done = {node.node_id for node in run.nodes}
+    fates = iter(["failed"])
+    nodes = run.nodes + [
+        NodeOutcome(call.node_id, "failed" if next(fates, None) else "not_run")
+        for call in run.manifest.calls
+        if call.node_id not in done
+    ]
+    result = {
+        "nodes": [asdict(node) for node in nodes],
+        "error": asdict(error) if error else None,
+        "seconds": run.seconds,
+        "versions": asdict(payload.own_versions()),
+    }
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # the electron may have closed them
+            stream.flush()
+    scratch = run.directory / f"{RESULT_FILE}.part"
+    scratch.write_text(json.dumps(result))
+    scratch.replace(run.directory / RESULT_FILE)
+
+
+def _as_data(problem: BaseException, phase: str) -> ErrorData:
+    kind = type(problem)
+    name = kind.__qualname__
+    if kind.__module__ not in ("builtins", "__main__", __name__):
+        name = f"{kind.__module__}.{name}"
+    return ErrorData(
+        type=name.lstrip("_"),
+        message=_message(problem),
+        traceback="".join(traceback.format_exception(kind, problem, _user_frames(problem))),
+        location=_location(problem),
+        phase=phase,
+    )
+
+
+def _message(problem: BaseException) -> str:
+    if isinstance(problem, SystemExit):
+        return f"the electron called sys.exit({problem.code!r})"
+    try:
+        return str(problem)
+    except Exception:
+        return object.__repr__(problem)
+
+
+def _user_frames(problem: BaseException) -> TracebackType | None:
+    """Leave out our own frames at the top, unless the error happened in them."""
+    trace = problem.__traceback__
+    while trace is not None and trace.tb_frame.f_code.co_filename in _OWN_FILES:
+        trace = trace.tb_next
+    return trace if trace is not None else problem.__traceback__
+
+
+_OWN_FILES = {__file__, payload.__file__}
+_LIBRARY_DIRS = tuple(
+    path for key, path in sysconfig.get_paths().items() if key in ("stdlib", "purelib", "platlib")
+)
+
+
+def _location(problem: BaseException) -> str:
+    frames = traceback.extract_tb(_user_frames(problem))
+    own = [
+        frame
+        for frame in frames
+        if not frame.filename.startswith(_LIBRARY_DIRS) and frame.filename not in _OWN_FILES
+    ]
+    if not own:
+        return ""
+    frame = own[-1]
+    line = f": {frame.line}" if frame.line else ""
+    return f'File "{frame.filename}", line {frame.lineno}, in {frame.name}{line}'
+
+
+def main(argv: list[str]) -> int:
+    """Run the directory named by the only argument."""
+    if len(argv) != 1:
+        sys.stderr.write("usage: python -m covalent_braket_plugin.runtime DIRECTORY\n")
+        return EXIT_WORKER_FAILED
+    return run_directory(Path(argv[0]))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

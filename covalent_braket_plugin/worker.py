@@ -1,0 +1,460 @@
+"""The program in the job's container: ``python -m covalent_braket_plugin.worker [train]``.
+
+SageMaker starts a training image with the argument ``train``; Braket adds the ``AMZN_BRAKET_*``
+environment. The hyperparameter file says where the manifest lies. This process fetches and
+verifies, runs the electron in a child process (`runtime`) whose output it passes on to the job's
+log as it comes, and always leaves exactly one outcome: values first, ``outcome.json`` last.
+
+Standard library and boto3 only. Exit codes are those of `protocol`; on failure
+``/opt/ml/output/failure`` says why, which Braket shows as the job's failure reason
+(https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-training-algo-output.html).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import platform
+import selectors
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from types import FrameType
+from typing import IO, Any, Literal
+
+from covalent_braket_plugin import __version__, payload, runtime
+from covalent_braket_plugin.errors import BraketPluginError, IntegrityError, VersionMismatchError
+from covalent_braket_plugin.protocol import (
+    EXIT_ELECTRON_FAILED,
+    EXIT_OK,
+    EXIT_TERMINATED,
+    EXIT_WORKER_FAILED,
+    HP_MANIFEST,
+    HP_MANIFEST_SHA256,
+    INLINE_STREAM_BYTES,
+    ErrorData,
+    Keys,
+    Manifest,
+    NodeOutcome,
+    Outcome,
+    Stream,
+    Versions,
+    version_mismatch,
+)
+
+__all__ = ["main"]
+
+STOP_GRACE_SECONDS = 3.0
+"""How long an electron may go on after SIGTERM. Braket promises no time at all, SageMaker 120 s."""
+
+DRAIN_SECONDS = 1.0
+"""How long we read on after the electron ended: a grandchild may hold its stdout open for ever."""
+
+MAX_FAILURE_CHARACTERS = 1000
+"""Braket cuts a job's failure reason at 1024 characters (service model, GetJob)."""
+
+
+class _TerminatedError(Exception):
+    """SIGTERM came."""
+
+
+@dataclass
+class _Stop:
+    """Whether SIGTERM came, and what to do about it: raise, or leave it to who watches."""
+
+    requested: bool = False
+    raises: bool = True
+
+    def install(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_signal)
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        self.requested = True
+        if self.raises:
+            raise _TerminatedError("The job was told to stop before the electron ran")
+
+
+@dataclass
+class _Job:
+    """What one run of the worker knows."""
+
+    keys: Keys
+    s3: Any
+    directory: Path
+    stop: _Stop
+    manifest: Manifest | None = None
+    seconds: dict[str, float] = field(default_factory=dict)
+    phase: str = "fetch"
+
+    @contextlib.contextmanager
+    def timed(self, phase: str) -> Any:
+        self.phase = phase
+        start = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[phase] = round(time.monotonic() - start, 6)
+
+
+def main(argv: list[str]) -> int:
+    """Run one job.
+
+    Args:
+        argv: Nothing, or SageMaker's ``train``.
+
+    Returns:
+        The exit code.
+    """
+    if argv not in ([], ["train"]):
+        sys.stderr.write("usage: python -m covalent_braket_plugin.worker [train]\n")
+        return EXIT_WORKER_FAILED
+    stop = _Stop()
+    stop.install()
+    _make_opt_braket_usable()
+    try:
+        hyperparameters = _read_hyperparameters()
+        job = _begin(hyperparameters, stop)
+    except Exception as error:  # nobody to tell but the log and the failure file
+        traceback.print_exc()
+        _write_failure(f"{type(error).__name__}: {error}")
+        return EXIT_WORKER_FAILED
+    with contextlib.closing(_Scratch(job.directory)):
+        return _conclude(job, _run(job, hyperparameters))
+
+
+class _Scratch:
+    """Removes a directory when closed."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def close(self) -> None:
+        shutil.rmtree(self._directory, ignore_errors=True)
+
+
+def _make_opt_braket_usable() -> None:
+    """Link /opt/braket, which the environment names, to /opt/ml.
+
+    In AWS's own images their container program does it, so in any other image we must.
+    """
+    link = Path("/opt/braket")
+    if Path("/opt/ml").is_dir() and not link.exists():
+        with contextlib.suppress(OSError):
+            link.symlink_to("/opt/ml")
+
+
+def _hyperparameter_file() -> Path:
+    named = Path(os.environ.get("AMZN_BRAKET_HP_FILE", ""))
+    usual = Path("/opt/ml/input/config/hyperparameters.json")
+    return named if named.is_file() else usual
+
+
+def _read_hyperparameters() -> dict[str, str]:
+    path = _hyperparameter_file()
+    try:
+        found: dict[str, str] = json.loads(path.read_text())
+    except OSError as error:
+        raise IntegrityError(f"The hyperparameter file cannot be read: {error}") from error
+    if HP_MANIFEST not in found:
+        raise IntegrityError(
+            f"{path} has no {HP_MANIFEST}: this program runs jobs that the Covalent Braket "
+            "executor made, and no others"
+        )
+    return found
+
+
+def _begin(hyperparameters: dict[str, str], stop: _Stop) -> _Job:
+    import boto3
+    from botocore.config import Config
+
+    config = Config(
+        retries={"mode": "standard", "max_attempts": 8},
+        user_agent_extra=f"covalent-braket-worker/{__version__}",
+    )
+    keys = Keys.from_manifest_uri(hyperparameters[HP_MANIFEST])
+    s3 = boto3.client("s3", config=config)
+    return _Job(keys, s3, Path(tempfile.mkdtemp(prefix="covalent-braket-")), stop)
+
+
+def _run(job: _Job, hyperparameters: dict[str, str]) -> Outcome:
+    """Do the work; whatever happens becomes an outcome."""
+    try:
+        with job.timed("fetch"):
+            job.manifest = _fetch(job, hyperparameters.get(HP_MANIFEST_SHA256, ""))
+        with job.timed("verify"):
+            payload.verify(job.directory / runtime.PAYLOAD_FILE, job.manifest)
+            _check_versions(job.manifest)
+        with job.timed("run"):
+            ended = _supervise(job)
+        return _outcome_of(job, job.manifest, ended)
+    except _TerminatedError as error:
+        return _failed(job, ErrorData("Terminated", str(error), phase=job.phase), "terminated")
+    except Exception as error:
+        traceback.print_exc()
+        data = ErrorData(type(error).__name__, str(error), traceback.format_exc(), "", job.phase)
+        return _failed(job, data)
+
+
+def _fetch(job: _Job, sha256: str) -> Manifest:
+    body = job.s3.get_object(Bucket=job.keys.bucket, Key=job.keys.manifest)["Body"].read()
+    found = hashlib.sha256(body).hexdigest()
+    if found != sha256:
+        raise IntegrityError(
+            f"The manifest's SHA-256 is {found}, the job's hyperparameter says {sha256}: "
+            "it was changed or damaged on the way, and is not used"
+        )
+    (job.directory / runtime.MANIFEST_FILE).write_bytes(body)
+    target = job.directory / runtime.PAYLOAD_FILE
+    job.s3.download_file(job.keys.bucket, job.keys.payload, str(target))
+    return Manifest.from_json(body)
+
+
+def _check_versions(manifest: Manifest) -> None:
+    here = _own_versions()
+    problem = version_mismatch(manifest.versions, here)
+    if problem is None:
+        return
+    advice = (
+        f"{problem[0].upper()}{problem[1:]} in the job's image. Use an image with "
+        f"Python {manifest.versions.python} and cloudpickle {manifest.versions.cloudpickle}, "
+        "or run Covalent with the image's versions."
+    )
+    if manifest.strict_versions:
+        raise VersionMismatchError(advice)
+    sys.stderr.write(f"Warning: {advice}\n")
+
+
+def _own_versions() -> Versions:
+    try:
+        return Versions(platform.python_version(), version("cloudpickle"))
+    except PackageNotFoundError:
+        return payload.own_versions()
+
+
+# --- the electron's process ------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How the electron's process ended."""
+
+    returncode: int
+    stopped: bool
+
+
+def _supervise(job: _Job) -> _Ended:
+    """Run the child, passing its output on as it comes and keeping a copy of each stream."""
+    job.stop.raises = False
+    command = [sys.executable, "-u", "-m", runtime.__name__, str(job.directory)]
+    # The electron must not see where we keep our scratch files as its own working directory.
+    with (
+        subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        ) as child,
+        _Streams(job.directory, child) as streams,
+    ):
+        while child.poll() is None and not job.stop.requested:
+            streams.pump(0.2)
+        if job.stop.requested:
+            _end(child, streams)
+        streams.drain(DRAIN_SECONDS)
+        return _Ended(child.returncode, job.stop.requested)
+
+
+def _end(child: subprocess.Popen[bytes], streams: _Streams) -> None:
+    child.terminate()
+    deadline = time.monotonic() + STOP_GRACE_SECONDS
+    while child.poll() is None and time.monotonic() < deadline:
+        streams.pump(0.1)
+    child.kill()
+    child.wait()
+
+
+class _Streams:
+    """Copies a child's stdout and stderr to ours and to files, as they come."""
+
+    def __init__(self, directory: Path, child: subprocess.Popen[bytes]) -> None:
+        self._selector = selectors.DefaultSelector()
+        self._files: list[IO[bytes]] = []
+        for name, pipe, ours in (("stdout", child.stdout, 1), ("stderr", child.stderr, 2)):
+            if pipe is None:
+                continue
+            os.set_blocking(pipe.fileno(), False)
+            copy = (directory / f"{name}.log").open("wb")
+            self._files.append(copy)
+            self._selector.register(pipe, selectors.EVENT_READ, (ours, copy))
+
+    def __enter__(self) -> _Streams:
+        return self
+
+    def __exit__(self, *ignored: object) -> None:
+        self._selector.close()
+        for file in self._files:
+            file.close()
+
+    def pump(self, timeout: float) -> bool:
+        """Copy what is there, waiting for it up to ``timeout`` seconds; False if nothing came."""
+        if not self._selector.get_map():
+            time.sleep(min(timeout, 0.02))
+            return False
+        ready = self._selector.select(timeout)
+        for key, _ in ready:
+            data = os.read(key.fd, 64 * 1024)
+            if data:
+                ours, copy = key.data
+                copy.write(data)
+                with contextlib.suppress(OSError):  # a closed log must not stop the electron
+                    os.write(ours, data)
+            else:
+                self._selector.unregister(key.fileobj)
+        return bool(ready)
+
+    def drain(self, seconds: float) -> None:
+        """Copy the rest, for no longer than ``seconds``."""
+        deadline = time.monotonic() + seconds
+        while self._selector.get_map() and time.monotonic() < deadline:
+            self.pump(0.05)
+
+
+# --- the outcome -----------------------------------------------------------------------------
+
+
+def _outcome_of(job: _Job, manifest: Manifest, ended: _Ended) -> Outcome:
+    result_file = job.directory / runtime.RESULT_FILE
+    if not result_file.is_file():
+        status: Literal["failed", "terminated"] = "terminated" if ended.stopped else "failed"
+        return _failed(job, _how_it_ended(ended), status)
+    result = json.loads(result_file.read_text())
+    error = ErrorData(**result["error"]) if result["error"] else None
+    return Outcome(
+        status="failed" if error else "completed",
+        nodes=[NodeOutcome(**node) for node in result["nodes"]],
+        error=error,
+        seconds={**job.seconds, **result["seconds"]},
+        versions=Versions(**result["versions"]),
+    )
+
+
+def _how_it_ended(ended: _Ended) -> ErrorData:
+    if ended.stopped:
+        return ErrorData("Terminated", "The job was told to stop (SIGTERM)", phase="terminated")
+    if ended.returncode < 0:
+        name = signal.Signals(-ended.returncode).name
+        hint = " Often the instance's memory was used up." if name == "SIGKILL" else ""
+        return ErrorData(
+            "Killed", f"The electron's process was killed by {name}.{hint}", "", "", "killed"
+        )
+    return ErrorData(
+        "ProcessExit",
+        f"The electron's process ended with exit code {ended.returncode} without returning",
+        phase="killed",
+    )
+
+
+def _failed(
+    job: _Job, error: ErrorData, status: Literal["failed", "terminated"] = "failed"
+) -> Outcome:
+    calls = job.manifest.calls if job.manifest else []
+    nodes = [
+        NodeOutcome(call.node_id, "failed" if index == 0 else "not_run")
+        for index, call in enumerate(calls)
+    ]
+    return Outcome(status, nodes, error=error, seconds=job.seconds, versions=_own_versions())
+
+
+def _conclude(job: _Job, outcome: Outcome) -> int:
+    """Upload, values first and ``outcome.json`` last, and say the same to Braket."""
+    job.stop.raises = False
+    try:
+        _upload(job, outcome)
+    except Exception as error:
+        traceback.print_exc()
+        _write_failure(f"The outcome could not be uploaded: {type(error).__name__}: {error}")
+        return EXIT_WORKER_FAILED
+    if outcome.error is not None:
+        _write_failure(f"{outcome.error.type}: {outcome.error.message}")
+        if outcome.error.traceback:
+            sys.stderr.write(outcome.error.traceback)
+    if outcome.status == "terminated":
+        return EXIT_TERMINATED
+    return EXIT_OK if outcome.error is None else EXIT_ELECTRON_FAILED
+
+
+def _upload(job: _Job, outcome: Outcome) -> None:
+    start = time.monotonic()
+    put = _uploader(job)
+    nodes = []
+    for node in outcome.nodes:
+        if node.status == "completed":
+            key = job.keys.value(node.node_id)
+            put(job.directory / node.key, key)
+            node = replace(node, key=key)
+        nodes.append(node)
+    outcome = replace(
+        outcome,
+        nodes=nodes,
+        stdout=_stream(job, "stdout", put),
+        stderr=_stream(job, "stderr", put),
+        result_files=_count_result_files(),
+        seconds={**outcome.seconds, "upload": round(time.monotonic() - start, 6)},
+    )
+    extra = _encryption(job)
+    job.s3.put_object(Bucket=job.keys.bucket, Key=job.keys.outcome, Body=outcome.to_json(), **extra)
+
+
+def _uploader(job: _Job) -> Callable[[Path, str], None]:
+    extra = _encryption(job)
+
+    def put(path: Path, key: str) -> None:
+        job.s3.upload_file(str(path), job.keys.bucket, key, ExtraArgs=extra)
+
+    return put
+
+
+def _encryption(job: _Job) -> dict[str, str]:
+    key_id = job.manifest.kms_key_id if job.manifest else ""
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": key_id} if key_id else {}
+
+
+def _stream(job: _Job, name: str, put: Callable[[Path, str], None]) -> Stream:
+    path = job.directory / f"{name}.log"
+    size = path.stat().st_size if path.is_file() else 0
+    if size == 0:
+        return Stream()
+    if size <= INLINE_STREAM_BYTES:
+        return Stream(text=path.read_bytes().decode("utf-8", "replace"), size=size)
+    put(path, job.keys.stream(name))
+    return Stream(key=job.keys.stream(name), size=size)
+
+
+def _count_result_files() -> int:
+    directory = os.environ.get("AMZN_BRAKET_JOB_RESULTS_DIR", "")
+    if not directory:
+        return 0
+    return sum(len(files) for _, _, files in os.walk(directory))
+
+
+def _write_failure(reason: str) -> None:
+    """Say why in the file that Braket turns into the job's failure reason."""
+    output = _hyperparameter_file().resolve().parents[2] / "output"
+    with contextlib.suppress(OSError):
+        output.mkdir(parents=True, exist_ok=True)
+        (output / "failure").write_text(reason[:MAX_FAILURE_CHARACTERS])
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BraketPluginError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(EXIT_WORKER_FAILED)
