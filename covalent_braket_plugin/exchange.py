@@ -80,8 +80,7 @@ def _asset(path: Path | None) -> AssetUpdate:
 
 def variables(metadata: Mapping[str, Any]) -> dict[str, str]:
     """Variables by which Covalent's own steps reach its server, as its local executor sets them."""
-    from covalent._shared_files.schemas.asset import AssetUpdate
-from covalent._shared_files.utils import format_server_url
+    from covalent._shared_files.utils import format_server_url
 
     tasks = [{"electron_id": node} for node in metadata["node_ids"]]
     return {

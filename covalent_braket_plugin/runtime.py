@@ -28,6 +28,7 @@ from types import TracebackType
 from typing import Any
 
 from covalent_braket_plugin import payload
+from covalent_braket_plugin.errors import BraketPluginError
 from covalent_braket_plugin.protocol import (
     EXIT_ELECTRON_FAILED,
     EXIT_OK,
@@ -222,17 +223,28 @@ def _leave_result(run: _Run, error: ErrorData | None) -> None:
 
 
 def _as_data(problem: BaseException, phase: str) -> ErrorData:
-    kind = type(problem)
-    name = kind.__qualname__
-    if kind.__module__ not in ("builtins", "__main__", __name__):
-        name = f"{kind.__module__}.{name}"
     return ErrorData(
-        type=name.lstrip("_"),
+        type=_type_name(type(problem)),
         message=_message(problem),
-        traceback="".join(traceback.format_exception(kind, problem, _user_frames(problem))),
+        traceback=_traceback(problem),
         location=_location(problem),
         phase=phase,
     )
+
+
+def _type_name(kind: type[BaseException]) -> str:
+    if kind.__module__ in ("builtins", "__main__", __name__) or issubclass(kind, BraketPluginError):
+        return kind.__qualname__.lstrip("_")
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _traceback(problem: BaseException) -> str:
+    if isinstance(problem, (BraketPluginError, _HookFailedError)):
+        # Where we raised it says nothing to users; what lies behind it does.
+        cause = _traceback(problem.__cause__) + "\n" if problem.__cause__ else ""
+        return f"{cause}{_type_name(type(problem))}: {problem}\n"
+    frames = traceback.format_exception(type(problem), problem, _user_frames(problem))
+    return "".join(frames)
 
 
 def _message(problem: BaseException) -> str:
