@@ -127,8 +127,8 @@ async def test_job_that_comes_while_others_are_old_is_asked_about_soon() -> None
     service = Service({"old": 2000.0, "new": 1003.0})
     watcher = service.watcher()
     old = asyncio.ensure_future(watcher.wait("old", NOW, 60))
-    while service.now < 1000:
-        await asyncio.sleep(0)  # noqa: ASYNC110 (the clock moves with the loop's turns)
+    while service.now < 1000:  # noqa: ASYNC110 (the clock moves with the turns of the loop)
+        await asyncio.sleep(0)
     await watcher.wait("new", NOW, 60)
     asked = [at for at, _ in service.calls if at > 1003]
     assert asked[0] < 1003 + 2
