@@ -1,0 +1,209 @@
+"""``covalent-braket local``: start, find and stop the local Braket."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, TextIO, TypeVar
+
+import click
+
+from covalent_braket_plugin import local_endpoint
+from covalent_braket_plugin.cli.output import console, json_option, note, print_json
+from covalent_braket_plugin.errors import LocalBraketError
+
+__all__ = ["local"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+LOG_FILE = "server.log"
+FOLLOW_SECONDS = 0.25
+STOPPED = 3
+"""Exit code of ``status`` if none runs, as init scripts have it."""
+
+
+@click.group(
+    short_help="Start, find and stop a Braket of your own.",
+    epilog="""\b
+Examples:
+  covalent-braket local start
+  eval "$(covalent-braket local env)"     point any boto3 program at it, in this shell
+  covalent-braket local logs -f
+  covalent-braket local stop
+""",
+)
+def local() -> None:
+    """A Braket of your own on this machine: no AWS account, no costs.
+
+    It answers on the loopback address only, and keeps its jobs and buckets in memory: they are
+    gone when it stops. BraketExecutor(local=True) finds it, and starts it if none runs.
+    """
+
+
+def state_dir_option(command: Command) -> Command:
+    """Give a command the option ``--state-dir``."""
+    return click.option(
+        "--state-dir",
+        type=click.Path(file_okay=False, path_type=Path),
+        help=f"Its directory (else ${local_endpoint.STATE_DIR_VARIABLE}, else one in your home).",
+    )(command)
+
+
+@local.command(short_help="Start it.")
+@state_dir_option
+@click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.")
+@click.option("--slots", type=click.IntRange(1), help="Jobs that run at once; the others queue.")
+@click.option(
+    "--max-concurrent-jobs",
+    type=click.IntRange(0),
+    default=0,
+    help="Quota of open jobs, as accounts on AWS have one; 0 for none.",
+)
+@click.option("--rate-limits", is_flag=True, help="Throttle calls at the rates of AWS.")
+@json_option
+def start(state_dir: Path | None, as_json: bool, **options: Any) -> None:
+    """Start the local Braket, unless it runs already."""
+    directory = state_dir or local_endpoint.default_state_dir()
+    _require_extra()
+    from covalent_braket_plugin.local import daemon
+
+    running = local_endpoint.find(directory)
+    if running is not None and any(options.values()):
+        note("it runs already: the options are not applied. Stop it first to change them.")
+    with console(stderr=True).status("Starting the local Braket ..."):
+        info = running or daemon.start(
+            directory,
+            worker=local_endpoint.worker_command(),
+            worker_image=local_endpoint.worker_image(),
+            **options,
+        )
+    if as_json:
+        print_json(info)
+    else:
+        _welcome(info, directory)
+
+
+@local.command(short_help="Stop it and all that runs in it.")
+@state_dir_option
+@json_option
+def stop(state_dir: Path | None, as_json: bool) -> None:
+    """Stop the local Braket and everything that runs in it; fine if none runs."""
+    from covalent_braket_plugin.local import daemon
+
+    directory = state_dir or local_endpoint.default_state_dir()
+    with console(stderr=True).status("Stopping the local Braket ..."):
+        stopped = daemon.stop(directory)
+    if as_json:
+        print_json({"stopped": stopped})
+    else:
+        click.echo("The local Braket is stopped." if stopped else "No local Braket was running.")
+
+
+@local.command(short_help="Say whether and where it runs.")
+@state_dir_option
+@json_option
+def status(state_dir: Path | None, as_json: bool) -> None:
+    """Say whether and where the local Braket runs; exit code 3 if it does not."""
+    directory = state_dir or local_endpoint.default_state_dir()
+    info = local_endpoint.find(directory)
+    if as_json:
+        print_json({"running": info is not None, **(info or {})})
+    elif info is None:
+        click.echo("No local Braket is running. Start one with: covalent-braket local start")
+    else:
+        click.echo(_headline(info, directory))
+    if info is None:
+        raise click.exceptions.Exit(STOPPED)
+
+
+@local.command(short_help="Print variables for AWS programs.")
+@state_dir_option
+def env(state_dir: Path | None) -> None:
+    """Print the variables with which any AWS program uses the local Braket."""
+    click.echo("\n".join(_exports(_running(state_dir))))
+
+
+@local.command(short_help="Print its log.")
+@state_dir_option
+@click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C.")
+@click.option("-n", "--lines", type=click.IntRange(0), default=50, show_default=True)
+def logs(state_dir: Path | None, follow: bool, lines: int) -> None:
+    """Print the end of the local Braket's own log."""
+    directory = state_dir or local_endpoint.default_state_dir()
+    path = directory / LOG_FILE
+    if not path.is_file():
+        raise LocalBraketError(f"There is no log in {directory}: no local Braket ran there.")
+    with path.open(encoding="utf-8", errors="replace") as file:
+        for text in _tail(file, lines):
+            click.echo(text, nl=False)
+        if follow:
+            _follow(file)
+
+
+def _tail(file: TextIO, lines: int) -> list[str]:
+    kept: list[str] = []
+    for text in file:
+        kept.append(text)
+        if len(kept) > 2 * lines:
+            del kept[: len(kept) - lines]
+    return kept[len(kept) - min(lines, len(kept)) :]
+
+
+def _follow(file: TextIO) -> None:
+    try:
+        while True:
+            text = file.readline()
+            if text:
+                click.echo(text, nl=False)
+            else:
+                time.sleep(FOLLOW_SECONDS)
+    except KeyboardInterrupt:
+        return
+
+
+def _running(state_dir: Path | None) -> dict[str, Any]:
+    info = local_endpoint.find(state_dir or local_endpoint.default_state_dir())
+    if info is None:
+        raise LocalBraketError(
+            "No local Braket is running. Start one with: covalent-braket local start"
+        )
+    return info
+
+
+def _require_extra() -> None:
+    if find_spec("moto") is None or find_spec("braket") is None:
+        raise LocalBraketError(
+            "The local Braket is not installed. "
+            'Install it with: pip install "covalent-braket-plugin[local]"'
+        )
+
+
+def _headline(info: Mapping[str, Any], directory: Path) -> str:
+    where = f"pid {info['pid']}, state in {directory}"
+    return f"The local Braket is running at {info['endpoint_url']} ({where})."
+
+
+def _exports(info: Mapping[str, Any]) -> list[str]:
+    variables = {
+        "AWS_ENDPOINT_URL": info["endpoint_url"],
+        "AWS_REGION": info["region"],
+        "AWS_DEFAULT_REGION": info["region"],
+        # Any key will do; without one boto3 does not even try.
+        "AWS_ACCESS_KEY_ID": "local",
+        "AWS_SECRET_ACCESS_KEY": "local",
+    }
+    return [f"export {name}={value}" for name, value in variables.items()]
+
+
+def _welcome(info: Mapping[str, Any], directory: Path) -> None:
+    click.echo(_headline(info, directory))
+    click.echo("\nIn Covalent:            BraketExecutor(local=True)")
+    if directory != local_endpoint.default_state_dir():
+        click.echo("  with, in the shell of `covalent start`:")
+        click.echo(f"  export {local_endpoint.STATE_DIR_VARIABLE}={directory}")
+    click.echo("In any boto3 program:")
+    for line in _exports(info):
+        click.echo(f"  {line}")
+    click.echo("\nStop it with:           covalent-braket local stop")

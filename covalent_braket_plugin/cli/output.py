@@ -1,0 +1,39 @@
+"""What commands have in common when they print."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+
+__all__ = ["console", "json_option", "note", "print_json"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+WIDTH_IN_PIPES = 160
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Make a console; in a pipe it is wide, so that ARNs stay on one line."""
+    stream = sys.stderr if stderr else sys.stdout
+    return Console(file=stream, width=None if stream.isatty() else WIDTH_IN_PIPES, highlight=False)
+
+
+def json_option(command: Command) -> Command:
+    """Give a command the option ``--json``."""
+    return click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")(
+        command
+    )
+
+
+def print_json(value: object) -> None:
+    """Print a value for programs."""
+    click.echo(json.dumps(value, indent=2))
+
+
+def note(text: str) -> None:
+    """Say something beside the output."""
+    click.echo(f"Note: {text}", err=True)

@@ -1,0 +1,63 @@
+"""The command's top: its version, its help, and how its errors look."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from covalent_braket_plugin import __version__
+from covalent_braket_plugin.cli.local import local
+from covalent_braket_plugin.cli.render import render
+from covalent_braket_plugin.cli.settings import settings
+from covalent_braket_plugin.errors import BraketPluginError
+
+__all__ = ["main"]
+
+
+class Program(click.Group):
+    """A group whose commands fail in one line: exit code 1, or 2 for a wrong command line."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was asked for.
+
+        Raises:
+            click.ClickException: It failed; click writes the text to stderr.
+        """
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
+        except Exception as error:
+            if ctx.params["traceback"]:
+                raise
+            raise click.ClickException(_line(error)) from error
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, BraketPluginError):
+        return str(error)
+    name = type(error).__name__
+    return f"{name}: {error}. To see where: run covalent-braket --traceback ... again."
+
+
+@click.group(
+    cls=Program,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="""\b
+Examples:
+  covalent-braket local start             a Braket of your own, without AWS
+  covalent-braket local logs -f           watch what it does
+  covalent-braket settings                every setting, and where its value comes from
+  covalent-braket render --set local=yes  the exact CreateJob request, not sent
+""",
+)
+@click.version_option(__version__, prog_name="covalent-braket", message="%(prog)s %(version)s")
+@click.option("--traceback", is_flag=True, help="Show where an error came from.")
+def main(traceback: bool) -> None:
+    """Run the electrons of Covalent workflows as Amazon Braket Hybrid Jobs."""
+
+
+main.add_command(local)
+main.add_command(settings)
+main.add_command(render)

@@ -1,0 +1,104 @@
+"""``covalent-braket render``: the exact request of an electron, not sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from covalent_braket_plugin.aws import clients_for
+from covalent_braket_plugin.cli.output import console, json_option, note, print_json
+from covalent_braket_plugin.cli.sources import gather, source_options
+from covalent_braket_plugin.errors import LocalBraketError, UnconfiguredError
+from covalent_braket_plugin.protocol import Keys, Task
+from covalent_braket_plugin.request import create_job_request
+from covalent_braket_plugin.settings import Settings, check, require_aws, with_region
+
+__all__ = ["render"]
+
+SAMPLE_DISPATCH = "00000000-0000-4000-8000-000000000000"
+SAMPLE_ACCOUNT = "123456789012"
+
+
+@click.command(
+    short_help="The exact CreateJob request, not sent.",
+    epilog="""\b
+Examples:
+  covalent-braket render --electron energy
+  covalent-braket render --set time_limit=3600 --set classical_device=ml.c5.xlarge
+  covalent-braket render --set local=yes --json
+""",
+)
+@click.option("--electron", default="my_electron", show_default=True, help="The function's name.")
+@click.option("--lattice", default="my_workflow", show_default=True, help="The workflow's name.")
+@click.option("--account", metavar="DIGITS", help="AWS account to show.")
+@source_options
+@json_option
+def render(
+    electron: str,
+    lattice: str,
+    account: str | None,
+    assignments: Iterable[str],
+    config: Path | None,
+    no_config: bool,
+    as_json: bool,
+) -> None:
+    """Show the CreateJob request that an executor would make, without sending anything.
+
+    The names of a sample dispatch stand in for a real one's; the manifest's digest is zeros.
+    """
+    settings, partition = _complete(gather(assignments, config, no_config).resolve())
+    task = Task(SAMPLE_DISPATCH, 0, 1, electron, lattice)
+    request = _request(settings, task, account or _account(settings), partition)
+    if as_json:
+        print_json(request)
+    else:
+        console().print_json(data=request)
+
+
+def _complete(settings: Settings) -> tuple[Settings, str]:
+    """Fill in the region from AWS's own configuration files, and tell the partition.
+
+    No call leaves the machine.
+    """
+    if settings.local and settings.endpoint_url is None:
+        raise LocalBraketError(
+            "The local Braket does not run, so its role and image are not known. "
+            "Start it with: covalent-braket local start"
+        )
+    check(settings)
+    try:
+        clients = clients_for(settings)
+    except UnconfiguredError:
+        require_aws(settings)  # names everything that is missing, not the region alone
+        raise
+    settings = with_region(settings, clients.region)
+    require_aws(settings)
+    return settings, clients.partition
+
+
+def _account(settings: Settings) -> str:
+    role = re.search(r"::(\d{12}):", settings.braket_job_execution_role_name or "")
+    if role:
+        return role[1]
+    image = re.match(r"(\d{12})\.", settings.ecr_image_uri or "")
+    account = image[1] if image else SAMPLE_ACCOUNT
+    note(f"only AWS knows which account this would be; {account} stands for it (see --account).")
+    return account
+
+
+def _request(settings: Settings, task: Task, account: str, partition: str) -> dict[str, Any]:
+    bucket = settings.s3_bucket_name or f"amazon-braket-{settings.region}-{account}"
+    keys = Keys.of(bucket, settings.s3_prefix, task)
+    return create_job_request(
+        settings,
+        task,
+        keys.uri(keys.manifest),
+        "0" * 64,
+        keys.output_uri,
+        account_id=account,
+        partition=partition,
+    )

@@ -1,0 +1,125 @@
+"""Where commands get settings from: command line, Covalent's config file, environment."""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from covalent_braket_plugin import local_endpoint
+from covalent_braket_plugin.cli.output import note
+from covalent_braket_plugin.settings import BY_NAME, Settings, resolve, unknown, with_local
+
+__all__ = ["Sources", "config_path", "config_section", "gather", "source_options"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What settings are resolved from.
+
+    Attributes:
+        given: What stands for the constructor's arguments.
+        config: The section ``[executors.braket]``.
+        environ: Environment variables.
+    """
+
+    given: Mapping[str, object]
+    config: Mapping[str, object]
+    environ: Mapping[str, str]
+
+    def resolve(self) -> Settings:
+        """Resolve, and fill in the local Braket if it is wanted and runs.
+
+        Raises:
+            SettingError: A value is not of its setting's type.
+        """
+        settings = resolve(self.given, self.config, self.environ)
+        info = local_endpoint.find() if settings.local else None
+        return with_local(settings, info) if info else settings
+
+
+def source_options(command: Command) -> Command:
+    """Give a command the options that say where settings come from."""
+    options = (
+        click.option(
+            "--set",
+            "assignments",
+            multiple=True,
+            metavar="NAME=VALUE",
+            help="A setting, as if passed to BraketExecutor(...); tags.KEY=VALUE for maps.",
+        ),
+        click.option(
+            "--config",
+            type=click.Path(dir_okay=False, exists=True, path_type=Path),
+            help="Covalent's configuration file, if not the usual one.",
+        ),
+        click.option("--no-config", is_flag=True, help="Leave Covalent's config file unread."),
+    )
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def gather(assignments: Iterable[str], config: Path | None, no_config: bool) -> Sources:
+    """Collect the sources that a command's options name, and warn about unknown keys.
+
+    Raises:
+        click.UsageError: An assignment cannot be understood.
+        click.ClickException: The config file cannot be read.
+    """
+    section = {} if no_config else config_section(config or config_path(os.environ))
+    for name, guess in unknown(section):
+        meant = f" (did you mean {guess}?)" if guess else ""
+        note(f"{name} in [executors.braket] is not a setting{meant}; it is ignored.")
+    return Sources(_given(assignments), section, os.environ)
+
+
+def config_path(environ: Mapping[str, str]) -> Path:
+    """Find Covalent's configuration file by Covalent's own rule, without loading Covalent."""
+    folder = environ.get("COVALENT_CONFIG_DIR") or environ.get("XDG_CONFIG_DIR")
+    return Path(folder or Path.home() / ".config/covalent") / "covalent.conf"
+
+
+def config_section(path: Path) -> dict[str, object]:
+    """Read ``[executors.braket]``; empty if there is no file or no such section.
+
+    Raises:
+        click.ClickException: The file is not TOML.
+    """
+    try:
+        content = tomllib.loads(path.read_text())
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        raise click.ClickException(f"{path} cannot be read: {error}") from error
+    section = content.get("executors", {}).get("braket", {})
+    return dict(section) if isinstance(section, dict) else {}
+
+
+def _given(assignments: Iterable[str]) -> dict[str, object]:
+    given: dict[str, Any] = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        name, dot, key = name.strip().partition(".")
+        if not equals or name not in BY_NAME:
+            raise click.UsageError(_bad_assignment(assignment, name, equals))
+        if dot:
+            given.setdefault(name, {})[key] = value
+        else:
+            given[name] = value
+    return given
+
+
+def _bad_assignment(assignment: str, name: str, equals: str) -> str:
+    if not equals:
+        return f"--set {assignment}: write NAME=VALUE."
+    guess = unknown([name])[0][1]
+    meant = f" Did you mean {guess}?" if guess else " See: covalent-braket settings"
+    return f"--set {assignment}: there is no setting {name!r}.{meant}"
