@@ -1,1 +1,1 @@
-"""A Braket of our own on loopback: an emulator of the service, which knows nothing of this package."""
+"""A Braket of our own on loopback: an emulator of the service that knows nothing of us."""

@@ -1,4 +1,4 @@
-"""What every part of the local Braket agrees on: who calls, how an operation looks, how it fails."""
+"""What the parts of the local Braket agree on: who calls, what an operation is, how it fails."""
 
 from __future__ import annotations
 

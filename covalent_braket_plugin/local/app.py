@@ -1,0 +1,150 @@
+"""The one application behind the port: control routes, Braket by us, the rest of AWS by moto."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from covalent_braket_plugin.local.calls import Call, CallCounter, identify
+from covalent_braket_plugin.local.faults import DROP, SLOW, Fault, Faults, fault_answer, parse_fault
+from covalent_braket_plugin.local.http_server import DropConnection
+from covalent_braket_plugin.local.rates import RateLimits
+from covalent_braket_plugin.local.service import Caller, ServiceError
+from covalent_braket_plugin.local.wire import Answer, BraketWire, error_answer, json_answer
+
+__all__ = ["ControlRoute", "LocalAws"]
+
+CONTROL_PREFIX = "/_local/"
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+Environ = dict[str, Any]
+WsgiApp = Callable[[Environ, Callable[..., Any]], Iterable[bytes]]
+
+ControlRoute = Callable[[str, Any], Any]
+"""A control route: method and JSON body in, JSON out; ServiceError for a bad request."""
+
+
+class LocalAws:
+    """WSGI application.
+
+    Args:
+        braket: Answers requests that are signed for ``braket``.
+        others: Answers all other AWS requests.
+        account_id: The account that every caller has.
+        rates: Request rates to enforce on Braket's operations, None for none.
+        routes: Further control routes, by their name under ``/_local/``.
+    """
+
+    def __init__(
+        self,
+        braket: BraketWire,
+        others: WsgiApp,
+        account_id: str,
+        *,
+        rates: RateLimits | None = None,
+        routes: dict[str, ControlRoute] | None = None,
+    ) -> None:
+        self._braket = braket
+        self._others = others
+        self._account_id = account_id
+        self._rates = rates
+        self._faults = Faults()
+        self._calls = CallCounter()
+        self._routes = {"faults": self._control_faults, "calls": self._control_calls}
+        self._routes |= routes or {}
+
+    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+        """Answer one request."""
+        if _foreign(environ):
+            text = "The local Braket answers only programs on this machine, no web pages"
+            return _send(json_answer(403, {"message": text}), start_response)
+        if environ["PATH_INFO"].startswith(CONTROL_PREFIX):
+            return _send(self._control(environ), start_response)
+        call = identify(environ, self._braket.match)
+        self._calls.add(call)
+        return self._answer(call, environ, start_response)
+
+    def _answer(
+        self, call: Call, environ: Environ, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        fault = self._faults.take(call)
+        if fault is None:
+            return self._carry_out(call, environ, start_response)
+        if fault.kind == SLOW:
+            time.sleep(fault.seconds)
+            return self._carry_out(call, environ, start_response)
+        if fault.after:
+            _exhaust(self._carry_out(call, environ, lambda *_: None))
+        return _fail(fault, call, start_response)
+
+    def _carry_out(
+        self, call: Call, environ: Environ, start_response: Callable[..., Any]
+    ) -> Iterable[bytes]:
+        if call.service != "braket":
+            return self._others(environ, start_response)
+        return _send(self._braket_answer(call, environ), start_response)
+
+    def _braket_answer(self, call: Call, environ: Environ) -> Answer:
+        if self._rates is not None:
+            try:
+                self._rates.check(call.region, call.operation)
+            except ServiceError as error:
+                return error_answer(error)
+        caller = Caller(call.region, self._account_id, environ.get("HTTP_USER_AGENT", ""))
+        return self._braket.answer(environ, caller, call.match)
+
+    def _control(self, environ: Environ) -> Answer:
+        name = environ["PATH_INFO"].removeprefix(CONTROL_PREFIX)
+        route = self._routes.get(name)
+        if route is None:
+            return json_answer(404, {"message": f"No control route {name!r}"})
+        try:
+            data = environ["wsgi.input"].read()
+            return json_answer(200, route(environ["REQUEST_METHOD"], json.loads(data or b"null")))
+        except ServiceError as error:
+            return error_answer(error)
+        except ValueError as error:
+            return json_answer(400, {"message": f"Not JSON: {error}"})
+
+    def _control_faults(self, method: str, body: Any) -> Any:
+        if method == "POST":
+            for rule in body if isinstance(body, list) else [body]:
+                self._faults.add(parse_fault(rule))
+        elif method == "DELETE":
+            self._faults.clear()
+        return {"faults": self._faults.rules()}
+
+    def _control_calls(self, method: str, body: Any) -> Any:
+        if method == "DELETE":
+            self._calls.reset()
+        return self._calls.counts()
+
+
+def _fail(fault: Fault, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    if fault.kind == DROP:
+        raise DropConnection
+    return _send(fault_answer(fault, call), start_response)
+
+
+def _foreign(environ: Environ) -> bool:
+    """Whether a web page may be behind the request.
+
+    Jobs run code, so a page in the user's browser must not be able to make one: browsers send
+    ``Origin`` with every cross-site request that could, and a rebound DNS name shows in ``Host``.
+    """
+    host = environ.get("HTTP_HOST", "")
+    name = host if host.endswith("]") else host.rpartition(":")[0] or host
+    local = name in LOCAL_HOSTS or name.endswith(".localhost")
+    return "HTTP_ORIGIN" in environ or not local
+
+
+def _send(answer: Answer, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    start_response(f"{answer.status} -", list(answer.headers))
+    return [answer.body]
+
+
+def _exhaust(parts: Iterable[bytes]) -> None:
+    for _ in parts:
+        pass

@@ -1,0 +1,111 @@
+"""The AWS calls that the local Braket makes itself, through its own port like everybody else."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from covalent_braket_plugin.local.calls import SERVICE_AGENT
+
+__all__ = ["DUMMY_KEY", "S3", "AwsClients"]
+
+# The local Braket checks no signature; botocore only wants something to sign with.
+DUMMY_KEY = "local-braket"
+CONNECTIONS = 32
+
+
+class AwsClients:
+    """boto3 clients of the local endpoint, made when first used; thread-safe.
+
+    Args:
+        endpoint_url: Where the local Braket listens.
+    """
+
+    def __init__(self, endpoint_url: str) -> None:
+        self._endpoint_url = endpoint_url
+        self._lock = threading.Lock()
+        self._clients: dict[tuple[str, str], Any] = {}
+
+    def client(self, service: str, region: str) -> Any:
+        """The client of a service in a region."""
+        with self._lock:
+            if (service, region) not in self._clients:
+                self._clients[service, region] = self._make(service, region)
+            return self._clients[service, region]
+
+    def _make(self, service: str, region: str) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(
+            user_agent_extra=SERVICE_AGENT, max_pool_connections=CONNECTIONS, proxies={}
+        )
+        return boto3.session.Session().client(
+            service,
+            region_name=region,
+            endpoint_url=self._endpoint_url,
+            aws_access_key_id=DUMMY_KEY,
+            aws_secret_access_key=DUMMY_KEY,
+            config=config,
+        )
+
+
+class S3:
+    """The S3 calls of jobs and quantum tasks; errors are botocore's.
+
+    Args:
+        clients: Where the clients come from.
+    """
+
+    def __init__(self, clients: AwsClients) -> None:
+        self._clients = clients
+
+    def put(self, region: str, bucket: str, key: str, body: bytes) -> None:
+        """Store an object."""
+        self._client(region).put_object(Bucket=bucket, Key=key, Body=body)
+
+    def bucket_exists(self, region: str, bucket: str) -> bool:
+        """Whether the bucket is there."""
+        from botocore.exceptions import BotoCoreError, ClientError
+
+        try:
+            self._client(region).head_bucket(Bucket=bucket)
+        except (ClientError, BotoCoreError):
+            return False
+        return True
+
+    def create_bucket(self, region: str, bucket: str) -> None:
+        """Make a bucket."""
+        client = self._client(region)
+        if region == "us-east-1":
+            client.create_bucket(Bucket=bucket)
+        else:
+            place = {"LocationConstraint": region}
+            client.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
+
+    def keys(self, region: str, bucket: str, prefix: str) -> Iterator[str]:
+        """Yield the keys under a prefix."""
+        pages = self._client(region).get_paginator("list_objects_v2")
+        for page in pages.paginate(Bucket=bucket, Prefix=prefix):
+            for item in page.get("Contents", ()):
+                yield item["Key"]
+
+    def download(self, region: str, bucket: str, key: str, path: Path) -> None:
+        """Copy an object into a file, a part at a time."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._client(region).download_file(bucket, key, str(path), Config=_transfer())
+
+    def upload(self, region: str, bucket: str, key: str, path: Path) -> None:
+        """Copy a file into an object, a part at a time."""
+        self._client(region).upload_file(str(path), bucket, key, Config=_transfer())
+
+    def _client(self, region: str) -> Any:
+        return self._clients.client("s3", region)
+
+
+def _transfer() -> Any:
+    from boto3.s3.transfer import TransferConfig
+
+    return TransferConfig(use_threads=False)

@@ -1,0 +1,156 @@
+"""Says of each request who calls which operation of which service, and counts them."""
+
+from __future__ import annotations
+
+import io
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+from covalent_braket_plugin.local.wire import Match
+
+__all__ = ["SERVICE_AGENT", "Call", "CallCounter", "identify"]
+
+SERVICE_AGENT = "covalent-braket-local"
+"""User agent of the calls that the local Braket makes itself, for jobs and results."""
+
+_SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+_AGENTS = (
+    (SERVICE_AGENT, "service"),
+    ("covalent-braket-worker", "job"),
+    ("covalent-braket-plugin", "dispatcher"),
+)
+DEFAULT_REGION = "us-east-1"
+
+Environ = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request, as far as it can be told without carrying it out.
+
+    Attributes:
+        service: Signing name, such as ``braket`` or ``s3``.
+        operation: Operation name, such as ``CreateJob``; empty if unknown.
+        region: Region of the signature.
+        caller: ``dispatcher``, ``job``, ``service`` (the local Braket itself) or ``other``.
+        match: The route, for Braket's operations.
+    """
+
+    service: str
+    operation: str
+    region: str
+    caller: str
+    match: Match | None = None
+
+
+class CallCounter:
+    """Counts calls by caller and operation; thread-safe."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, Counter[str]] = {}
+
+    def add(self, call: Call) -> None:
+        """Count a call."""
+        with self._lock:
+            counts = self._counts.setdefault(call.caller, Counter())
+            counts[f"{call.service}:{call.operation or 'Unknown'}"] += 1
+
+    def counts(self) -> dict[str, dict[str, int]]:
+        """Calls so far: ``{caller: {"service:Operation": n}}``."""
+        with self._lock:
+            return {caller: dict(counts) for caller, counts in self._counts.items()}
+
+    def reset(self) -> None:
+        """Forget all counts."""
+        with self._lock:
+            self._counts.clear()
+
+
+def identify(environ: Environ, match: Callable[[str, str], Match | None]) -> Call:
+    """Tell who calls what.
+
+    Args:
+        environ: The WSGI environment; a form body is read and put back.
+        match: Finds the route of a Braket request by method and raw path.
+    """
+    region, service = _scope(environ)
+    caller = _caller(environ.get("HTTP_USER_AGENT", ""))
+    method, raw_path = environ["REQUEST_METHOD"], environ["REQUEST_URI"].partition("?")[0]
+    if service == "braket":
+        found = match(method, raw_path)
+        return Call(service, found.operation if found else "", region, caller, found)
+    if service == "s3":
+        return Call(service, _s3_operation(environ), region, caller)
+    return Call(service, _target(environ) or _form_action(environ), region, caller)
+
+
+def _scope(environ: Environ) -> tuple[str, str]:
+    """Region and service of the signature; unsigned requests are taken for S3, as moto does."""
+    found = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
+    if found:
+        return found[1], found[2]
+    query = parse_qs(environ.get("QUERY_STRING", ""))
+    parts = unquote(query.get("X-Amz-Credential", [""])[0]).split("/")
+    return (parts[2], parts[3]) if len(parts) == 5 else (DEFAULT_REGION, "s3")
+
+
+def _caller(agent: str) -> str:
+    return next((name for mark, name in _AGENTS if mark in agent), "other")
+
+
+def _target(environ: Environ) -> str:
+    target: str = environ.get("HTTP_X_AMZ_TARGET", "")
+    return target.rpartition(".")[2]
+
+
+def _form_action(environ: Environ) -> str:
+    if not environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        return ""
+    body = environ["wsgi.input"].read()
+    environ["wsgi.input"] = io.BytesIO(body)
+    return parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
+
+
+_BUCKET_OPERATIONS = {
+    "GET": "ListObjectsV2",
+    "PUT": "CreateBucket",
+    "HEAD": "HeadBucket",
+    "DELETE": "DeleteBucket",
+    "POST": "DeleteObjects",
+}
+_KEY_OPERATIONS = {
+    "GET": "GetObject",
+    "PUT": "PutObject",
+    "HEAD": "HeadObject",
+    "DELETE": "DeleteObject",
+}
+_MULTIPART_OPERATIONS = {
+    "PUT": "UploadPart",
+    "POST": "CompleteMultipartUpload",
+    "DELETE": "AbortMultipartUpload",
+    "GET": "ListParts",
+}
+
+
+def _s3_operation(environ: Environ) -> str:
+    """Name of a path-style S3 request, told by method, depth of the path and a few parameters."""
+    method: str = environ["REQUEST_METHOD"]
+    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    bucket, _, key = environ.get("PATH_INFO", "").lstrip("/").partition("/")
+    if not bucket:
+        return "ListBuckets"
+    if not key:
+        return _BUCKET_OPERATIONS.get(method, "")
+    if "uploadId" in query:
+        return _MULTIPART_OPERATIONS.get(method, "")
+    if "uploads" in query:
+        return "CreateMultipartUpload"
+    if "HTTP_X_AMZ_COPY_SOURCE" in environ:
+        return "CopyObject"
+    return _KEY_OPERATIONS.get(method, "")

@@ -1,0 +1,66 @@
+"""What can be chosen when a local Braket is started, and how it is said on a command line."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["Options"]
+
+MIN_SLOTS = 2
+
+
+@dataclass(frozen=True)
+class Options:
+    """How a local Braket serves.
+
+    Attributes:
+        state_dir: Its state directory.
+        worker: Command line of the container program that the worker image stands for.
+        worker_image: Repository and tag of that image.
+        port: Port to listen on; 0 picks a free one.
+        slots: Jobs that run at once; 0 for one per processor, at least two.
+        max_concurrent_jobs: Unfinished jobs that CreateJob allows; 0 for no limit.
+        rate_limits: Whether to enforce the service's request rates.
+        grace_seconds: Time between SIGTERM and SIGKILL of a job.
+        keep_job_dirs: Whether the directories of ended jobs stay.
+        namespaces: Whether jobs get their own ``/opt/ml`` where the system allows it.
+    """
+
+    state_dir: Path
+    worker: tuple[str, ...] = ()
+    worker_image: str = "covalent-braket-worker:none"
+    port: int = 0
+    slots: int = 0
+    max_concurrent_jobs: int = 0
+    rate_limits: bool = False
+    grace_seconds: float = 5.0
+    keep_job_dirs: bool = False
+    namespaces: bool = True
+
+    @property
+    def running_jobs(self) -> int:
+        """Number of jobs that run at once."""
+        return self.slots or max(MIN_SLOTS, os.cpu_count() or 1)
+
+    def arguments(self) -> Sequence[str]:
+        """The arguments of ``serve`` and ``start`` that say the same."""
+        values: dict[str, object] = {
+            "--state-dir": self.state_dir,
+            "--worker": json.dumps(self.worker),
+            "--worker-image": self.worker_image,
+            "--port": self.port,
+            "--slots": self.slots,
+            "--max-concurrent-jobs": self.max_concurrent_jobs,
+            "--grace": self.grace_seconds,
+        }
+        flags = {
+            "--rate-limits": self.rate_limits,
+            "--keep-job-dirs": self.keep_job_dirs,
+            "--no-namespaces": not self.namespaces,
+        }
+        said = [str(part) for pair in values.items() for part in pair]
+        return [*said, *(flag for flag, given in flags.items() if given)]

@@ -1,0 +1,82 @@
+"""One child process with all its offspring: started as a group, watched, and ended as a group."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+__all__ = ["ChildProcess", "exit_text"]
+
+
+class ChildProcess:
+    """A running command in a session of its own.
+
+    Args:
+        command: Program and arguments.
+        environment: Its whole environment.
+        directory: Its working directory.
+        output: File that stdout and stderr are appended to.
+
+    Raises:
+        OSError: The program cannot be started.
+    """
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        directory: Path,
+        output: Path,
+    ) -> None:
+        with output.open("ab") as sink:
+            self._process = subprocess.Popen(
+                command,
+                env=environment,
+                cwd=directory,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self._ended = threading.Event()
+        threading.Thread(target=self._reap, daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Process id, which is the group's id too."""
+        return self._process.pid
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code once it has ended; minus the signal's number if a signal ended it."""
+        return int(self._process.returncode)
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for its end, at most so many seconds; whether it has ended."""
+        return self._ended.wait(timeout)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the whole group; nothing happens if nobody is left."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    def _reap(self) -> None:
+        # A blocking wait in a thread: Popen.wait with a timeout polls, up to 50 ms late.
+        self._process.wait()
+        self._ended.set()
+
+
+def exit_text(code: int) -> str:
+    """How a process ended, for people; empty for an ordinary exit."""
+    if code >= 0:
+        return ""
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = "unknown"
+    return f"The process was killed by signal {-code} ({name})"

@@ -1,0 +1,69 @@
+"""The request rates of the service, as token buckets; off unless asked for.
+
+Source: "Amazon Braket quotas" in the Developer Guide (rates and bursts per account and region).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+
+from covalent_braket_plugin.local.service import ServiceError
+
+__all__ = ["LIMITS", "RateLimits"]
+
+LIMITS: Mapping[str, tuple[float, float]] = {
+    "CreateJob": (1, 5),
+    "GetJob": (5, 25),
+    "SearchJobs": (5, 50),
+    "CancelJob": (2, 5),
+    "CreateQuantumTask": (20, 40),
+    "GetQuantumTask": (100, 500),
+    "SearchQuantumTasks": (5, 50),
+    "CancelQuantumTask": (2, 20),
+    "GetDevice": (5, 50),
+    "SearchDevices": (5, 50),
+}
+"""Requests per second and burst, per operation."""
+
+ALL_OPERATIONS = (140.0, 600.0)
+
+
+class RateLimits:
+    """Refuses calls that come faster than the service allows.
+
+    Args:
+        clock: Seconds that only go forward.
+        limits: Rate and burst per operation.
+    """
+
+    def __init__(
+        self,
+        clock: Callable[[], float] = time.monotonic,
+        limits: Mapping[str, tuple[float, float]] = LIMITS,
+    ) -> None:
+        self._clock = clock
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+
+    def check(self, region: str, operation: str) -> None:
+        """Take one token for the call.
+
+        Raises:
+            ServiceError: ``ThrottlingException`` if none is left.
+        """
+        with self._lock:
+            own = self._take(region, operation, self._limits.get(operation, ALL_OPERATIONS))
+            if not (own and self._take(region, "", ALL_OPERATIONS)):
+                raise ServiceError("ThrottlingException", "Rate exceeded")
+
+    def _take(self, region: str, operation: str, limit: tuple[float, float]) -> bool:
+        rate, burst = limit
+        now = self._clock()
+        level, since = self._buckets.get((region, operation), (burst, now))
+        level = min(burst, level + (now - since) * rate)
+        allowed = level >= 1
+        self._buckets[region, operation] = (level - 1 if allowed else level, now)
+        return allowed

@@ -1,0 +1,202 @@
+"""Puts the parts together and serves until told to stop."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+from covalent_braket_plugin import __version__
+from covalent_braket_plugin.local.app import ControlRoute, LocalAws
+from covalent_braket_plugin.local.aws_clients import S3, AwsClients
+from covalent_braket_plugin.local.devices import DeviceCatalogue
+from covalent_braket_plugin.local.http_server import LoopbackServer
+from covalent_braket_plugin.local.images import Images
+from covalent_braket_plugin.local.jobs import Jobs
+from covalent_braket_plugin.local.options import Options
+from covalent_braket_plugin.local.quantum_tasks import QuantumTasks
+from covalent_braket_plugin.local.rates import RateLimits
+from covalent_braket_plugin.local.runner import Runner, RunnerOptions
+from covalent_braket_plugin.local.sandbox import namespaces_work
+from covalent_braket_plugin.local.state import StateDir
+from covalent_braket_plugin.local.tags import Tags
+from covalent_braket_plugin.local.wire import BraketWire
+
+__all__ = ["LocalBraket", "serve"]
+
+log = logging.getLogger(__name__)
+
+ACCOUNT_ID = "000000000000"
+REGION = "us-east-1"
+BUCKET = f"amazon-braket-{REGION}-{ACCOUNT_ID}"
+ROLE_PATH = "/service-role/"
+ROLE_NAME = "AmazonBraketJobsExecutionRole"
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role{ROLE_PATH}{ROLE_NAME}"
+TRUST_POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "braket.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+SHUTDOWN_MARGIN_SECONDS = 5.0
+
+
+class LocalBraket:
+    """A local Braket, ready to serve.
+
+    Args:
+        options: How it serves.
+        access_log: Receives one line per request.
+    """
+
+    def __init__(self, options: Options, access_log: Callable[[str], None]) -> None:
+        self._options = options
+        self._server = LoopbackServer(options.port, None, access_log)
+        self.endpoint_url = f"http://127.0.0.1:{self._server.port}"
+        self._state = StateDir(options.state_dir)
+        self._clients = AwsClients(self.endpoint_url)
+        self._s3 = S3(self._clients)
+        self._namespaces = options.namespaces and self._probe_namespaces()
+        self._devices = DeviceCatalogue()
+        self._jobs = self._make_jobs()
+        self._tasks = QuantumTasks(self._s3, self._devices, self._jobs.job_of_token)
+        self._server.app = self._application()
+
+    def info(self) -> dict[str, Any]:
+        """What goes into ``endpoint.json``."""
+        image = self._options.worker_image
+        return {
+            "endpoint_url": self.endpoint_url,
+            "port": self._server.port,
+            "pid": os.getpid(),
+            "region": REGION,
+            "account_id": ACCOUNT_ID,
+            "role_arn": ROLE_ARN,
+            "image_uri": f"{ACCOUNT_ID}.dkr.ecr.{REGION}.amazonaws.com/{image}",
+            "bucket": BUCKET,
+            "started_at": datetime.now(UTC).isoformat(timespec="milliseconds"),
+            "version": __version__,
+        }
+
+    def start(self) -> None:
+        """Serve in the background, with the default bucket and role in place."""
+        threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
+        self._s3.create_bucket(REGION, BUCKET)
+        self._clients.client("iam", REGION).create_role(
+            RoleName=ROLE_NAME, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(TRUST_POLICY)
+        )
+
+    def warm_up(self) -> None:
+        """Load what the first job and the first quantum task would have to wait for."""
+        self._tasks.warm_up()
+
+    def close(self) -> None:
+        """Stop jobs and simulators, then the server."""
+        self._jobs.close(self._options.grace_seconds + SHUTDOWN_MARGIN_SECONDS)
+        self._tasks.close()
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _make_jobs(self) -> Jobs:
+        options = RunnerOptions(
+            self._state.jobs,
+            self.endpoint_url,
+            self._options.grace_seconds,
+            self._options.keep_job_dirs,
+            self._namespaces,
+        )
+        images = Images(self._options.worker_image, self._options.worker)
+        return Jobs(
+            Runner(options, images, self._clients),
+            self._s3,
+            self._devices.find,
+            slots=self._options.running_jobs,
+            quota=self._options.max_concurrent_jobs,
+            cancel_tasks=lambda arn: self._tasks.cancel_for_job(arn),
+        )
+
+    def _application(self) -> LocalAws:
+        operations = {
+            **self._jobs.operations(),
+            **self._tasks.operations(),
+            **self._devices.operations(),
+            **Tags([self._jobs.tags_of, self._tasks.tags_of]).operations(),
+        }
+        rates = RateLimits() if self._options.rate_limits else None
+        routes: dict[str, ControlRoute] = {
+            "health": self._health,
+            "devices": lambda method, body: self._devices.control(method, body or {}),
+        }
+        return LocalAws(BraketWire(operations), _moto(), ACCOUNT_ID, rates=rates, routes=routes)
+
+    def _health(self, method: str, body: Any) -> Any:
+        return {
+            "status": "ok",
+            "pid": os.getpid(),
+            "version": __version__,
+            "namespaces": self._namespaces,
+            "jobs": self._jobs.counts(),
+        }
+
+    def _probe_namespaces(self) -> bool:
+        scratch = self._state.path / "probe"
+        shutil.rmtree(scratch, ignore_errors=True)
+        try:
+            return namespaces_work(str(scratch))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+
+
+def serve(options: Options) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Raises:
+        LockTaken: Another server serves this state directory.
+    """
+    began = time.monotonic()
+    state = StateDir(options.state_dir)
+    with state.serving(), state.access_log.open("w", buffering=1) as access:
+        shutil.rmtree(state.jobs, ignore_errors=True)
+        stopped = _stop_signals()
+        braket = LocalBraket(options, lambda line: _write_access(access, line))
+        braket.start()
+        state.write(braket.info())
+        log.info("ready at %s after %.2f s", braket.endpoint_url, time.monotonic() - began)
+        braket.warm_up()
+        stopped.wait()
+        log.info("stopping")
+        state.remove()
+        braket.close()
+        log.info("stopped")
+
+
+def _stop_signals() -> threading.Event:
+    stopped = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    return stopped
+
+
+def _write_access(file: Any, line: str) -> None:
+    if not file.closed:
+        file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
+
+
+def _moto() -> Any:
+    """The other services: moto's own WSGI application, which loads each service when first used."""
+    # moto reads its account from the environment when it is imported.
+    os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+    from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+    return DomainDispatcherApplication(create_backend_app)

@@ -1,0 +1,169 @@
+"""The state directory: where a local Braket says that it runs, and how others find out.
+
+``endpoint.json`` is written whole when the server is ready and removed when it ends.
+``server.lock`` is held by the server for its life, ``start.lock`` by whoever starts one.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from covalent_braket_plugin.errors import LocalBraketError
+
+__all__ = ["LockTaken", "StateDir"]
+
+HEALTH_TIMEOUT_SECONDS = 5.0
+LOCK_POLL_SECONDS = 0.02
+LOG_TAIL_LINES = 15
+
+# No proxy, whatever the environment says: the server is on this machine.
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+class LockTaken(Exception):
+    """Somebody else holds the lock."""
+
+
+class StateDir:
+    """A state directory.
+
+    Args:
+        path: The directory; made when something is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+
+    @property
+    def log(self) -> Path:
+        """The server's own log."""
+        return self.path / "server.log"
+
+    @property
+    def access_log(self) -> Path:
+        """One line per request."""
+        return self.path / "access.log"
+
+    @property
+    def jobs(self) -> Path:
+        """The directories of the jobs."""
+        return self.path / "jobs"
+
+    def make(self) -> None:
+        """Make the directory, for its owner only: jobs put their files here."""
+        try:
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise LocalBraketError(
+                f"The state directory {self.path} cannot be made: {error.strerror or error}"
+            ) from error
+
+    def write(self, info: dict[str, Any]) -> None:
+        """Write ``endpoint.json``, whole or not at all."""
+        temporary = self.path / f"endpoint.json.{os.getpid()}"
+        temporary.write_text(json.dumps(info, indent=2) + "\n")
+        temporary.replace(self._endpoint)
+
+    def read(self) -> dict[str, Any] | None:
+        """What ``endpoint.json`` says, None if it is not there or not readable."""
+        try:
+            info = json.loads(self._endpoint.read_text())
+        except (OSError, ValueError):
+            return None
+        return info if isinstance(info, dict) else None
+
+    def remove(self) -> None:
+        """Remove ``endpoint.json``."""
+        self._endpoint.unlink(missing_ok=True)
+
+    def running(self) -> dict[str, Any] | None:
+        """``endpoint.json`` of a server that answers; None if none does.
+
+        A stale file is noticed by asking: who answers at its port must be the process it names.
+        """
+        info = self.read()
+        health = self.health(info) if info else None
+        if info is None or health is None or health.get("pid") != info.get("pid"):
+            return None
+        return info
+
+    def health(self, info: dict[str, Any]) -> dict[str, Any] | None:
+        """What the server at an endpoint says of itself; None without a proper answer."""
+        try:
+            url = f"{info['endpoint_url']}/_local/health"
+            with _DIRECT.open(url, timeout=HEALTH_TIMEOUT_SECONDS) as answer:
+                health = json.load(answer)
+        except (OSError, ValueError, KeyError):
+            return None
+        return health if isinstance(health, dict) else None
+
+    @contextlib.contextmanager
+    def starting(self, timeout: float) -> Iterator[None]:
+        """Be the only one who starts a server here.
+
+        Raises:
+            LocalBraketError: Somebody else has been starting one for that many seconds.
+        """
+        self.make()
+        with (self.path / "start.lock").open("a") as file:
+            deadline = time.monotonic() + timeout
+            while not _locked(file):
+                if time.monotonic() > deadline:
+                    text = f"Somebody else has been starting a local Braket in {self.path} for"
+                    raise LocalBraketError(f"{text} more than {timeout:.0f} s")
+                time.sleep(LOCK_POLL_SECONDS)
+            yield
+
+    @contextlib.contextmanager
+    def serving(self) -> Iterator[None]:
+        """Be the server of this directory.
+
+        Raises:
+            LockTaken: There is one already.
+        """
+        self.make()
+        with (self.path / "server.lock").open("a+") as file:
+            if not _locked(file):
+                raise LockTaken
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def server_pid(self) -> int | None:
+        """Process id of the server that holds the lock, None if nobody does."""
+        try:
+            with (self.path / "server.lock").open("r+") as file:
+                if _locked(file):
+                    return None
+                return int(file.read() or 0) or None
+        except (OSError, ValueError):
+            return None
+
+    def log_tail(self) -> str:
+        """The last lines of the server's log."""
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()
+        except OSError:
+            return ""
+        return "\n".join(lines[-LOG_TAIL_LINES:])
+
+    @property
+    def _endpoint(self) -> Path:
+        return self.path / "endpoint.json"
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
