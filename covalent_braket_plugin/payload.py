@@ -140,8 +140,9 @@ def load_part(path: Path, part: Part) -> Any:
         hint = ""
         if isinstance(error, ModuleNotFoundError):
             hint = (
-                f" The module {error.name!r} is not installed where the electron runs: add it "
-                "with deps_pip=ct.DepsPip([...]) or put it into the image."
+                f" The module {error.name!r} is not there where the electron runs: put it into "
+                "the image, install it with deps_pip=ct.DepsPip([...]), or, if it is your own, "
+                f"call cloudpickle.register_pickle_by_value({error.name}) before you dispatch."
             )
         raise SerializationError(
             f"{part.name} cannot be unpickled here: {type(error).__name__}: {error}.{hint}"

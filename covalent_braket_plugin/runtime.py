@@ -160,7 +160,8 @@ def _run_bash(commands: list[str]) -> None:
 def _run_pip(packages: list[str], requirements: str) -> None:
     pip = [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
     if not requirements:
-        _run_step("Installing packages with pip", [*pip, *packages])
+        # Covalent joins the list with blanks, so an entry may hold several words.
+        _run_step("Installing packages with pip", [*pip, *" ".join(packages).split()])
     else:
         with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
             file.write(requirements)
