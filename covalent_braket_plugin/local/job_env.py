@@ -21,7 +21,7 @@ __all__ = ["Layout", "inherited", "job_environment", "package_path"]
 
 DUMMY_KEY = "local-braket"
 _INHERITED = frozenset(
-    [
+    {
         "PATH",
         "LANG",
         "LANGUAGE",
@@ -33,7 +33,7 @@ _INHERITED = frozenset(
         "SSL_CERT_DIR",
         "REQUESTS_CA_BUNDLE",
         "CURL_CA_BUNDLE",
-    ]
+    }
 )
 _INHERITED_PREFIXES = ("LC_", "PIP_")
 

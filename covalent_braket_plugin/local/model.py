@@ -1,4 +1,4 @@
-"""The service model of Braket as botocore ships it: the one source for routes, limits and statuses."""
+"""Braket's service model as botocore ships it: the one source for routes, limits and statuses."""
 
 from __future__ import annotations
 

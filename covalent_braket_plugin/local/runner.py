@@ -109,8 +109,8 @@ class _Run:
     def run(self) -> None:
         try:
             child = self._start()
-        except NotStarted as reason:
-            self._finish(End.EXITED, str(reason))
+        except NotStarted as error:
+            self._finish(End.EXITED, str(error))
             return
         if child is None:
             self._finish(End.CANCELLED, "")

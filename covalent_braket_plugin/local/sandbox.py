@@ -10,6 +10,7 @@ the same process id.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import json
 import os
@@ -101,11 +102,9 @@ def main() -> None:
 
 
 def _execute(command: list[str], environment: dict[str, str]) -> None:
-    try:
-        # The directory was entered by its host path; from here on it is seen through /opt/ml.
-        os.chdir(os.path.join(environment.get("SAGEMAKER_BASE_DIR", "/opt/ml"), "code"))
-    except OSError:
-        pass
+    # The directory was entered by its host path; from here on it is seen through /opt/ml.
+    with contextlib.suppress(OSError):
+        os.chdir(os.path.join(environment.get("SAGEMAKER_BASE_DIR", OPT), "code"))
     try:
         os.execvpe(command[0], command, environment)
     except OSError as error:

@@ -45,7 +45,7 @@ class Slots:
             return True
 
     def position(self, job: Job) -> int | None:
-        """Place in the queue, from 1, among the jobs that wait for the same; None if not waiting."""
+        """Place in the queue, from 1, among those that wait for the same; None if not waiting."""
         with self._lock:
             if job not in self._waiting:
                 return None

@@ -1,0 +1,43 @@
+"""Fixtures for all tests: a clean environment and a real local Braket."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from covalent_braket_plugin import local_endpoint
+from tests.support.braket_server import BraketServer
+
+# What a developer's shell says about AWS must not reach a test.
+FOREIGN_PREFIXES = ("AWS_", "AMZN_BRAKET_", "BRAKET_", "SM_", "COVALENT_BRAKET_")
+
+for _name in [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]:
+    del os.environ[_name]
+os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+# No proxy may stand between a test and a server on this machine.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+
+
+@pytest.fixture(scope="session")
+def local_braket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BraketServer]:
+    """A real local Braket: own process, free port, temporary state directory, our worker."""
+    server = BraketServer.started(
+        tmp_path_factory.mktemp("local-braket"),
+        local_endpoint.worker_command(),
+        local_endpoint.worker_image(),
+        slots=4,
+        grace_seconds=2.0,
+    )
+    yield server
+    server.stop()
+
+
+@pytest.fixture(autouse=True)
+def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Take injected faults away after each test that could have left some."""
+    yield
+    if "local_braket" in request.fixturenames:
+        server: BraketServer = request.getfixturevalue("local_braket")
+        server.faults()
