@@ -11,12 +11,22 @@ import asyncio
 import contextlib
 import os
 import shutil
+import sys
 import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
+
+if "covalent" not in sys.modules:
+    # Covalent loads all plugins while it is imported. If we are imported first, it would find us
+    # half done, warn, and not know the executor: it gets a chance to import us whole, and Python
+    # then hands out what stands in sys.modules.
+    _half_done = sys.modules.pop(__name__)
+    import covalent  # noqa: F401
+
+    sys.modules.setdefault(__name__, _half_done)
 
 from covalent._shared_files.config import get_config
 from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError

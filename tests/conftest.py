@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 import pytest
@@ -10,12 +11,16 @@ import pytest
 from covalent_braket_plugin import local_endpoint
 from tests.support.braket_server import BraketServer
 
-# What a developer's shell says about AWS must not reach a test.
-FOREIGN_PREFIXES = ("AWS_", "AMZN_BRAKET_", "BRAKET_", "SM_", "COVALENT_BRAKET_")
+# What a developer's shell says about AWS or Covalent must not reach a test.
+FOREIGN_PREFIXES = ("AWS_", "AMZN_BRAKET_", "BRAKET_", "SM_", "COVALENT_", "XDG_")
 
 for _name in [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]:
     del os.environ[_name]
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
+# Covalent keeps its configuration below HOME and reads it when it is imported.
+_home = tempfile.TemporaryDirectory(prefix="covalent-braket-tests-")
+os.environ["HOME"] = _home.name
+os.environ["COVALENT_DISABLE_DASK"] = "1"
 # No proxy may stand between a test and a server on this machine.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
 
