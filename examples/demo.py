@@ -26,7 +26,6 @@ from urllib.parse import quote
 
 from demo_server import DemoServer, ServerError
 from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
 
 from covalent_braket_plugin import local_endpoint
@@ -67,8 +66,8 @@ def run(server: DemoServer) -> None:
     """
     began = time.monotonic()
     console.print(
-        "\n[bold]Covalent workflow on Amazon Braket Hybrid Jobs[/], here on the built-in local "
-        "Braket:\nreal servers, real jobs, simulated circuits; no AWS account, no Docker.\n"
+        "\n[bold]A Covalent workflow on Amazon Braket Hybrid Jobs[/]\n"
+        "Here on the built-in local Braket: no AWS account, no Docker.\n"
     )
     url, endpoint = start(server)
     # Only now, since Covalent reads where its server is when it is imported.
@@ -122,15 +121,14 @@ def follow(url: str, dispatch_id: str, endpoint: Mapping[str, Any]) -> None:
     Raises:
         DemoError: It failed, or it takes far too long.
     """
-    from demo_view import ENDED, View, table
+    from demo_view import ENDED, Screen, View
 
     view = View(url, dispatch_id, endpoint)
     deadline = time.monotonic() + LIMIT_SECONDS
-    # On a terminal the table changes in place; elsewhere it is printed once, at the end.
-    with Live(console=console, auto_refresh=False, transient=False) as live:
+    with Screen(console) as screen:
         while True:
             electrons = view.look()
-            live.update(table(electrons), refresh=console.is_terminal)
+            screen.show(electrons)
             if view.status in ENDED:
                 break
             if time.monotonic() > deadline:
@@ -167,14 +165,15 @@ def show_results(report: Mapping[str, float], quickstart: Any) -> None:
         DemoError: One is wrong.
     """
     rows = [
-        ("<Z> after a Hadamard", report["coin"], 0.0, "", 1e-9),
-        ("Ground state of H2", report["energy"], quickstart.EXACT, " Ha", 1e-5),
+        ("<Z> after a Hadamard", report["coin"], 0.0, 1e-9),
+        ("Ground state of H2 (Ha)", report["energy"], quickstart.EXACT, 1e-5),
     ]
     console.print()
-    for what, found, exact, unit, tolerance in rows:
+    for what, found, exact, tolerance in rows:
         right = abs(found - exact) <= tolerance
         mark = "[green]✓[/]" if right else "[red]✗[/]"
-        console.print(f"{mark} {what:<22} {found:+.6f}{unit:<5} exact {exact:+.6f}{unit}")
+        # Adding 0.0 makes a rounded -0.0 a plain 0.
+        console.print(f"{mark} {what:<25} {round(found, 6) + 0.0:10.6f}   exact {exact:10.6f}")
         if not right:
             raise DemoError(f"{what} is {found}, but should be {exact}.")
 

@@ -13,6 +13,8 @@ from typing import Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from rich.console import Console
+from rich.live import Live
 from rich.table import Table
 
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED", "POSTPROCESSING_FAILED"})
@@ -75,7 +77,7 @@ class View:
         return Electron(
             node_id=node["id"],
             name=about["name"],
-            place="Braket job" if about["executor"] == "braket" else "beside Covalent",
+            place="Braket job" if about["executor"] == "braket" else "local process",
             status=about["status"],
             note=note,
             seconds=self._seconds(node["id"], about),
@@ -103,7 +105,7 @@ class View:
         pages = self._client().get_paginator("search_quantum_tasks").paginate(filters=by_job)
         count = sum(len(page["quantumTasks"]) for page in pages)
         tasks = f", {count} quantum task{'s'[: count != 1]}" if count else ""
-        return f"job {job['status'].lower()}{tasks}"
+        return f"{job['status'].lower()}{tasks}"
 
     def _client(self) -> Any:
         if self._braket is None:
@@ -122,12 +124,47 @@ def _tag(job: Mapping[str, Any], name: str) -> str:
     return str(job.get("tags", {}).get(f"covalent:{name}", ""))
 
 
+class Screen:
+    """Shows the electrons: a table that changes in place, or lines if this is no terminal.
+
+    Args:
+        console: Where to.
+    """
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
+        self._shown: dict[int, str] = {}
+
+    def __enter__(self) -> Screen:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def show(self, electrons: list[Electron]) -> None:
+        """Show how the electrons are now."""
+        if self._live:
+            self._live.update(table(electrons), refresh=True)
+            return
+        for each in electrons:
+            if self._shown.get(each.node_id) != each.status and each.status != "NEW_OBJECT":
+                self._console.print(f"  {each.name:<22} {each.status.lower()}")
+            self._shown[each.node_id] = each.status
+        if all(each.status in ENDED for each in electrons):
+            self._console.print()
+            self._console.print(table(electrons))
+
+
 def table(electrons: Iterable[Electron]) -> Table:
     """Draw the electrons."""
-    grid = Table(box=None, padding=(0, 3, 0, 0), header_style="dim")
+    grid = Table(box=None, padding=(0, 2, 0, 0), header_style="dim")
     for column in ("", "Electron", "Runs as", "Status"):
-        grid.add_column(column)
-    grid.add_column("Time", justify="right")
+        grid.add_column(column, no_wrap=True)
+    grid.add_column("Time", justify="right", no_wrap=True)
     for each in electrons:
         status = "waiting" if each.status == "NEW_OBJECT" else each.status.lower()
         grid.add_row(
