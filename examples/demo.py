@@ -154,7 +154,7 @@ def check_ended_well(view: View, electrons: list[Electron]) -> None:
             node = result.get_node_result(each.node_id)
             stderr = (node["stderr"] or "").splitlines()[-STDERR_LINES:]
             console.print(f"\n[red]{each.name}[/] {each.status.lower()}")
-            console.print(escape("\n".join([node["error"] or "", *stderr]).strip()))
+            console.print(escape("\n".join([node["error"] or "", *stderr]).strip()), soft_wrap=True)
     raise DemoError(f"The workflow ended as {view.status}: {view.server_url}/{view.dispatch_id}")
 
 

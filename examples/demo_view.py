@@ -135,6 +135,7 @@ class Screen:
         self._console = console
         self._live = Live(console=console, auto_refresh=False) if console.is_terminal else None
         self._shown: dict[int, str] = {}
+        self._last: list[Electron] = []
 
     def __enter__(self) -> Screen:
         if self._live:
@@ -144,9 +145,13 @@ class Screen:
     def __exit__(self, *_: object) -> None:
         if self._live:
             self._live.stop()
+        else:
+            self._console.print()
+            self._console.print(table(self._last))
 
     def show(self, electrons: list[Electron]) -> None:
         """Show how the electrons are now."""
+        self._last = electrons
         if self._live:
             self._live.update(table(electrons), refresh=True)
             return
@@ -154,9 +159,6 @@ class Screen:
             if self._shown.get(each.node_id) != each.status and each.status != "NEW_OBJECT":
                 self._console.print(f"  {each.name:<22} {each.status.lower()}")
             self._shown[each.node_id] = each.status
-        if all(each.status in ENDED for each in electrons):
-            self._console.print()
-            self._console.print(table(electrons))
 
 
 def table(electrons: Iterable[Electron]) -> Table:
