@@ -18,7 +18,8 @@ __all__ = ["local"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-LOG_FILE = "server.log"
+SERVER_LOG = "server.log"
+REQUEST_LOG = "access.log"
 FOLLOW_SECONDS = 0.25
 STOPPED = 3
 """Exit code of ``status`` if none runs, as init scripts have it."""
@@ -30,7 +31,7 @@ STOPPED = 3
 Examples:
   covalent-braket local start
   eval "$(covalent-braket local env)"     point any boto3 program at it, in this shell
-  covalent-braket local logs -f
+  covalent-braket local logs --requests -f
   covalent-braket local stop
 """,
 )
@@ -46,7 +47,7 @@ def state_dir_option(command: Command) -> Command:
     """Give a command the option ``--state-dir``."""
     return click.option(
         "--state-dir",
-        type=click.Path(file_okay=False, path_type=Path),
+        type=click.Path(file_okay=False, resolve_path=True, path_type=Path),
         help=f"Its directory (else ${local_endpoint.STATE_DIR_VARIABLE}, else one in your home).",
     )(command)
 
@@ -54,7 +55,9 @@ def state_dir_option(command: Command) -> Command:
 @local.command(short_help="Start it.")
 @state_dir_option
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.")
-@click.option("--slots", type=click.IntRange(1), help="Jobs that run at once; the others queue.")
+@click.option(
+    "--slots", type=click.IntRange(0), default=0, help="Jobs that run at once; 0: by processors."
+)
 @click.option(
     "--max-concurrent-jobs",
     type=click.IntRange(0),
@@ -62,6 +65,7 @@ def state_dir_option(command: Command) -> Command:
     help="Quota of open jobs, as accounts on AWS have one; 0 for none.",
 )
 @click.option("--rate-limits", is_flag=True, help="Throttle calls at the rates of AWS.")
+@click.option("--keep-job-dirs", is_flag=True, help="Keep the directories of ended jobs.")
 @json_option
 def start(state_dir: Path | None, as_json: bool, **options: Any) -> None:
     """Start the local Braket, unless it runs already."""
@@ -127,19 +131,23 @@ def env(state_dir: Path | None) -> None:
 
 @local.command(short_help="Print its log.")
 @state_dir_option
+@click.option("--requests", is_flag=True, help="The requests that it got, a line each.")
 @click.option("-f", "--follow", is_flag=True, help="Go on until Ctrl-C.")
 @click.option("-n", "--lines", type=click.IntRange(0), default=50, show_default=True)
-def logs(state_dir: Path | None, follow: bool, lines: int) -> None:
-    """Print the end of the local Braket's own log."""
+def logs(state_dir: Path | None, requests: bool, follow: bool, lines: int) -> None:
+    """Print the end of the local Braket's own log.
+
+    What jobs print is in CloudWatch Logs, as on AWS: group /aws/braket/jobs.
+    """
     directory = state_dir or local_endpoint.default_state_dir()
-    path = directory / LOG_FILE
+    path = directory / (REQUEST_LOG if requests else SERVER_LOG)
     if not path.is_file():
         raise LocalBraketError(f"There is no log in {directory}: no local Braket ran there.")
     with path.open(encoding="utf-8", errors="replace") as file:
         for text in _tail(file, lines):
             click.echo(text, nl=False)
         if follow:
-            _follow(file)
+            _follow(file, path)
 
 
 def _tail(file: TextIO, lines: int) -> list[str]:
@@ -151,14 +159,16 @@ def _tail(file: TextIO, lines: int) -> list[str]:
     return kept[len(kept) - min(lines, len(kept)) :]
 
 
-def _follow(file: TextIO) -> None:
+def _follow(file: TextIO, path: Path) -> None:
     try:
         while True:
             text = file.readline()
             if text:
                 click.echo(text, nl=False)
-            else:
-                time.sleep(FOLLOW_SECONDS)
+                continue
+            if path.stat().st_size < file.tell():
+                file.seek(0)  # a new server has begun the log anew
+            time.sleep(FOLLOW_SECONDS)
     except KeyboardInterrupt:
         return
 

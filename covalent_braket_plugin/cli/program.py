@@ -47,7 +47,7 @@ def _line(error: Exception) -> str:
     epilog="""\b
 Examples:
   covalent-braket local start             a Braket of your own, without AWS
-  covalent-braket local logs -f           watch what it does
+  covalent-braket local status            where it runs
   covalent-braket settings                every setting, and where its value comes from
   covalent-braket render --set local=yes  the exact CreateJob request, not sent
 """,
