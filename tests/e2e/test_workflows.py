@@ -8,6 +8,9 @@ from typing import Any
 
 import covalent as ct
 import pytest
+from covalent._file_transfer import FileTransfer
+from covalent._file_transfer.enums import Order
+from covalent._file_transfer.strategies.shutil_strategy import Shutil
 
 from tests.support.stage import Stage
 
@@ -73,7 +76,7 @@ def test_glue_never_becomes_a_job(stage: Stage) -> None:
         return total([a, b, indexed], scale={"by": 10}), a
 
     dispatch_id = stage.dispatch(flow)
-    assert completed(stage.result(dispatch_id)) == (50, 1)
+    assert completed(stage.result(dispatch_id)) == [50, 1]
     assert len(stage.jobs_of(dispatch_id)) == 3
 
 
@@ -167,12 +170,8 @@ def test_file_transfers(stage: Stage, tmp_path: Path) -> None:
     @ct.electron(
         executor="braket",
         files=[
-            ct.fs.FileTransfer(str(source), str(target)),
-            ct.fs.FileTransfer(str(target), str(back), order=ct.fs_strategies.Order.AFTER)
-            if hasattr(ct.fs_strategies, "Order")
-            else ct.fs.TransferToRemote(
-                f"file://{back}", str(target), strategy=ct.fs_strategies.Shutil()
-            ),
+            FileTransfer(str(source), str(target), strategy=Shutil()),
+            FileTransfer(str(target), str(back), order=Order.AFTER, strategy=Shutil()),
         ],
     )
     def shout(files: Any = None) -> str:
