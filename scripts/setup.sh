@@ -24,7 +24,12 @@ find_python() {
     return 1
 }
 
-if [ ! -x "$venv/bin/python" ]; then
+# Also when setting it up was interrupted, or its Python has gone meanwhile.
+if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1; then
+    if [ -e "$venv" ] && [ ! -e "$venv/pyvenv.cfg" ]; then
+        say "$venv is there, but it is no virtual environment. Name another: make demo VENV=.venv2"
+        exit 1
+    fi
     python=$(find_python) || {
         say "Python 3.11, 3.12 or 3.13 is needed; found: $(${PYTHON:-python3} --version 2>&1 || true)"
         say "Install one (https://www.python.org/downloads/) or name one: make demo PYTHON=/path/to/python3.12"
@@ -38,7 +43,7 @@ if [ ! -x "$venv/bin/python" ]; then
         exit 1
     }
     say "Making $venv with $("$python" --version) ..."
-    "$python" -m venv "$venv"
+    "$python" -m venv --clear "$venv"
 fi
 
 exec "$venv/bin/python" scripts/install.py "$extra"
