@@ -59,7 +59,10 @@ _ERRORS: dict[str, type[AwsError]] = {
     "NoSuchKey": NotFoundError,
     "ResourceNotFoundException": NotFoundError,
     "404": NotFoundError,
+    "BucketAlreadyExists": ConflictError,
+    "BucketAlreadyOwnedByYou": ConflictError,
     "ConflictException": ConflictError,
+    "OperationAborted": ConflictError,
     "DeviceOfflineException": DeviceError,
     "DeviceRetiredException": DeviceError,
 }

@@ -6,6 +6,7 @@ from a bucket is unpickled: values stay files.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
@@ -122,7 +123,8 @@ class Jobs:
         """Create Braket's usual bucket, as the Braket SDK does on first use."""
         region = self.clients.region
         place = {} if region == "us-east-1" else {"LocationConstraint": region}
-        with translated("CreateBucket"):
+        # Another electron may be creating it at this moment; whose it is shows when we upload.
+        with contextlib.suppress(ConflictError), translated("CreateBucket"):
             self.clients.s3.create_bucket(
                 Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {})
             )

@@ -32,6 +32,9 @@ HEALTH_TIMEOUT_SECONDS = 5.0
 TRUSTED_SECONDS = 5.0
 """For so long after an answer we do not ask again whether it still runs."""
 
+_DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+"""No proxy can reach what listens on this machine's loopback."""
+
 _lock = threading.Lock()
 _known: dict[Path, tuple[float, dict[str, Any]]] = {}
 
@@ -68,7 +71,7 @@ def find(state_dir: Path | None = None) -> dict[str, Any] | None:
     try:
         info: dict[str, Any] = json.loads(path.read_text())
         url = f"{info['endpoint_url']}/_local/health"
-        with urllib.request.urlopen(url, timeout=HEALTH_TIMEOUT_SECONDS) as answer:
+        with _DIRECT.open(url, timeout=HEALTH_TIMEOUT_SECONDS) as answer:
             health = json.load(answer)
     except (OSError, ValueError, KeyError, urllib.error.URLError):
         return None

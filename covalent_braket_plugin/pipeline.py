@@ -121,12 +121,12 @@ def context(
         LocalBraketError: The local Braket cannot be used.
     """
     settings = resolve(given, config, environ)
+    check(settings)
     if settings.local:
         settings = with_local(settings, _local_braket(may_start))
     require_aws(settings)
     clients = aws.clients_for(settings)
     settings = with_region(settings, clients.region)
-    check(settings)
     return Context(settings, Jobs(clients))
 
 
