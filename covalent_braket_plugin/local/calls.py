@@ -112,7 +112,7 @@ def _target(environ: Environ) -> str:
 def _form_action(environ: Environ) -> str:
     if not environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
         return ""
-    body = environ["wsgi.input"].read()
+    body: bytes = environ["wsgi.input"].read()
     environ["wsgi.input"] = io.BytesIO(body)
     return parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
 

@@ -104,7 +104,7 @@ def main() -> None:
 def _execute(command: list[str], environment: dict[str, str]) -> None:
     # The directory was entered by its host path; from here on it is seen through /opt/ml.
     with contextlib.suppress(OSError):
-        os.chdir(os.path.join(environment.get("SAGEMAKER_BASE_DIR", OPT), "code"))
+        os.chdir(os.path.join(environment.get("SAGEMAKER_BASE_DIR", f"{OPT}/ml"), "code"))
     try:
         os.execvpe(command[0], command, environment)
     except OSError as error:

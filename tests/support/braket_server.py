@@ -7,7 +7,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import boto3
 from botocore.config import Config
@@ -41,7 +41,7 @@ class BraketServer:
     @classmethod
     def started(
         cls, state_dir: Path, worker: Sequence[str], worker_image: str, **options: Any
-    ) -> BraketServer:
+    ) -> Self:
         info = daemon.start(state_dir, worker=worker, worker_image=worker_image, **options)
         return cls(state_dir, info)
 

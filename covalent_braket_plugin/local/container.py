@@ -1,0 +1,235 @@
+"""The program of script-mode jobs: what AWS's own job images do around a user's script.
+
+Fetches and unpacks the source, installs its requirements, and runs the entry point in a child
+process with the unpacked source as its working directory. How that ends is reported as there:
+an exception goes to ``output/failure`` as ``Type: message``, everything else that fails as
+``ExecuteUserScriptError``, always with exit code 1. The behaviour is that of the published
+container program (amazon-braket-containers) under sagemaker-training.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import inspect
+import json
+import multiprocessing
+import os
+import runpy
+import shutil
+import sys
+import traceback
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlparse
+
+from covalent_braket_plugin.local.requirements import install_requirements
+
+__all__ = ["main"]
+
+ARCHIVES = ("gzip", "zip")
+BASE_VARIABLE = "SAGEMAKER_BASE_DIR"
+COMMAND = "python braket_container.py"
+
+
+class SetupFailed(Exception):
+    """The source cannot be fetched or unpacked."""
+
+
+@dataclass(frozen=True)
+class Script:
+    """What to run, from the environment.
+
+    Attributes:
+        uri: S3 URI of the one source object.
+        entry_point: ``module`` or ``module:callable``.
+        compression: ``GZIP``, ``ZIP``, ``NONE`` or empty.
+    """
+
+    uri: str
+    entry_point: str
+    compression: str
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str]) -> Script:
+        """Read the variables that the service sets.
+
+        Raises:
+            SetupFailed: There is no script.
+        """
+        names = ("S3_URI", "ENTRY_POINT", "COMPRESSION_TYPE")
+        uri, entry, compression = (environ.get(f"AMZN_BRAKET_SCRIPT_{name}", "") for name in names)
+        if not uri or not entry:
+            raise SetupFailed("No customer script specified")
+        return cls(uri, entry, compression)
+
+
+class Container:
+    """One run of a script.
+
+    Args:
+        base: ``/opt/ml``, or its stand-in.
+    """
+
+    def __init__(self, base: Path) -> None:
+        self._base = base
+        self._original = base / "code" / "customer_code" / "original"
+        self._extracted = base / "code" / "customer_code" / "extracted"
+        self._packages = base / "additional_setup"
+        self._failure = base / "output" / "failure"
+
+    def run(self, environ: Mapping[str, str]) -> int:
+        """Run the script; returns the exit code."""
+        _say("Beginning Setup")
+        try:
+            script = Script.from_environment(environ)
+            self._prepare(script)
+        except SetupFailed as error:
+            # The published program ends with 0 here; the failure file makes the job fail.
+            self._failure.write_text(str(error))
+            _say(f"Setup failed: {error}")
+            return 0
+        _say("Checking for Additional Requirements")
+        install_requirements(self._extracted, self._packages)
+        _say("Running Code As Process")
+        code = self._run_in_child(script.entry_point)
+        _say("Code Run Finished")
+        return self._report(code)
+
+    def _prepare(self, script: Script) -> None:
+        for directory in (self._original, self._extracted, self._packages):
+            directory.mkdir(parents=True, exist_ok=True)
+        try:
+            archive = _download(script.uri, self._original)
+        except Exception as error:
+            raise SetupFailed(f"Unable to download code.\nException: {error}") from error
+        try:
+            _unpack(archive, script.compression, self._extracted)
+        except Exception as error:
+            raise SetupFailed(f"Unable to unpack code.\nException: {error}") from error
+
+    def _run_in_child(self, entry_point: str) -> int:
+        # Forked, as there: the child must not depend on what can be pickled.
+        process = multiprocessing.get_context("fork").Process(
+            target=self._child, args=(entry_point,)
+        )
+        process.start()
+        process.join()
+        return process.exitcode or 0
+
+    def _child(self, entry_point: str) -> None:
+        os.chdir(self._extracted)
+        sys.path[:0] = [str(self._packages)]
+        sys.path.append(str(self._extracted))
+        try:
+            call = _resolve(entry_point)
+        except Exception as error:
+            traceback.print_exc()
+            self._failure.write_text(_toolkit_failure(1, f"{type(error).__name__}: {error}"))
+            sys.exit(1)
+        try:
+            call()
+        except Exception as error:
+            traceback.print_exc()
+            self._failure.write_text(f"{type(error).__name__}: {error}")
+            sys.exit(1)
+
+    def _report(self, code: int) -> int:
+        if code == 0:
+            (self._base / "output" / "success").touch()
+            _say("Reporting training SUCCESS")
+            return 0
+        if not self._failure.exists():
+            # A signal shows as the low byte of its negative number: 247 for SIGKILL.
+            self._failure.write_text(_toolkit_failure(code & 0xFF, ""))
+        _say("Reporting training FAILURE")
+        return 1
+
+
+def main() -> int:
+    """Run the job's script; returns the exit code."""
+    import boto3
+
+    _say(f"Boto3 Version:  {boto3.__version__}")
+    base = Path(os.environ.get(BASE_VARIABLE, "/opt/ml"))
+    if base == Path("/opt/ml"):
+        with contextlib.suppress(FileExistsError):
+            os.symlink("/opt/ml", "/opt/braket")
+    return Container(base).run(os.environ)
+
+
+def _download(uri: str, directory: Path) -> Path:
+    import boto3
+
+    location = urlparse(uri)
+    target = directory / Path(location.path).name
+    boto3.client("s3").download_file(location.netloc, location.path.lstrip("/"), str(target))
+    return target
+
+
+def _unpack(archive: Path, compression: str, target: Path) -> None:
+    kind = compression.strip().lower()
+    if kind not in ARCHIVES:
+        shutil.copy(archive, target)
+    elif kind == "zip":
+        shutil.unpack_archive(archive, target, "zip")
+    else:
+        shutil.unpack_archive(archive, target, "gztar", filter="data")
+
+
+def _resolve(entry_point: str) -> Callable[[], object]:
+    """The entry point as something to call, with hyperparameters bound if they fit it."""
+    module, colon, name = entry_point.partition(":")
+    if not colon:
+        return lambda: runpy.run_module(module, run_name="__main__", alter_sys=True)
+    function = getattr(importlib.import_module(module), name)
+    arguments = _arguments(function)
+    return lambda: function(**arguments)
+
+
+def _arguments(function: Callable[..., Any]) -> dict[str, Any]:
+    """Hyperparameters as keyword arguments, cast as annotated; none if they do not fit.
+
+    The published program calls whatever stands in the annotation, so that a module with
+    ``from __future__ import annotations`` dies there; here the annotations are resolved first.
+    """
+    parameters = _hyperparameters()
+    try:
+        inspect.signature(function).bind(**parameters)
+    except TypeError:
+        return {}
+    hints = _hints(function)
+    return {name: hints.get(name, str)(value) for name, value in parameters.items()}
+
+
+def _hints(function: Callable[..., Any]) -> dict[str, Any]:
+    try:
+        return typing.get_type_hints(function)
+    except (NameError, TypeError):
+        return {}
+
+
+def _hyperparameters() -> dict[str, str]:
+    path = Path(os.environ.get("AMZN_BRAKET_HP_FILE", ""))
+    if not path.is_file():
+        return {}
+    found: dict[str, str] = json.loads(path.read_text())
+    return found
+
+
+def _toolkit_failure(code: int, message: str) -> str:
+    return (
+        f'ExecuteUserScriptError:\nExitCode {code}\nErrorMessage "{message}"\nCommand "{COMMAND}"'
+    )
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
