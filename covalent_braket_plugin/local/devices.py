@@ -6,7 +6,7 @@ import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 from covalent_braket_plugin.local import search
 from covalent_braket_plugin.local.capabilities import capabilities
@@ -67,7 +67,7 @@ class DeviceCatalogue:
                 raise _not_found(arn)
             self._devices[arn] = replace(device, status=cast(Status, status))
 
-    def control(self, method: str, body: Params) -> Params:
+    def control(self, method: str, body: Any) -> Params:
         """Answer ``/_local/devices``: GET lists the statuses, POST changes one.
 
         Args:
@@ -81,8 +81,12 @@ class DeviceCatalogue:
             ServiceError: As `set_status`.
         """
         if method == "POST":
-            self.set_status(str(body.get("deviceArn", "")), str(body.get("status", "")))
+            self._change(body)
         return {"devices": {device.arn: device.status for device in self._devices.values()}}
+
+    def _change(self, body: Any) -> None:
+        given = body if isinstance(body, dict) else {}
+        self.set_status(str(given.get("deviceArn", "")), str(given.get("status", "")))
 
     def report_queue(self, queue: str, priority: str | None, length: QueueLength) -> None:
         """Have GetDevice show the length of a queue.

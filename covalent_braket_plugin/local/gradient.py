@@ -36,7 +36,8 @@ PRAGMA = re.compile(
     r"[ \t]*(?P<names>[^()\n]*)$",
     re.MULTILINE,
 )
-COEFFICIENT = re.compile(r"^\s*(?P<sign>[+-]*)\s*(?:(?P<number>[\d.]+(?:[eE][+-]?\d+)?)\s*\*)?")
+NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+COEFFICIENT = re.compile(rf"\s*(?P<sign>[+-]?)\s*(?:(?P<number>{NUMBER})\s*\*)?")
 ANGLES = ("_angle", "_angle_1", "_angle_2")
 STEP = 1e-3
 
@@ -124,7 +125,7 @@ def outcome(simulator: Any, program: Program) -> Document:
 def _coefficient(term: str) -> tuple[float, str]:
     match = COEFFICIENT.match(term)
     assert match is not None
-    sign = -1.0 if match["sign"].count("-") % 2 else 1.0
+    sign = -1.0 if match["sign"] == "-" else 1.0
     return sign * float(match["number"] or 1.0), term[match.end() :].strip()
 
 

@@ -28,30 +28,29 @@ from covalent_braket_plugin.local.results import Answer, Document
 __all__ = ["main"]
 
 WARM_UP_PROGRAM = """OPENQASM 3.0;
-input float angle;
+input float turn;
 qubit[2] q;
 h q[0];
-rx(angle) q[1];
+rx(turn) q[1];
 cnot q[0], q[1];
 #pragma braket result expectation z(q[0])
 """
 
 
 def _warm_up(_request: Document) -> Answer:
-    program = Program(source=WARM_UP_PROGRAM, inputs={"angle": 0.5})
+    """Take the slow first steps; returns what the simulators say of themselves, by name."""
+    program = Program(source=WARM_UP_PROGRAM, inputs={"turn": 0.5})
+    stated = {}
     for name in ("braket_sv", "braket_dm"):
-        circuits.simulator(name).run(program, shots=0)
-    return None, 0, b""
-
-
-def _properties(request: Document) -> Answer:
-    return None, 0, circuits.simulator(request["simulator"]).properties.json().encode()
+        simulator = circuits.simulator(name)
+        simulator.run(program, shots=0)
+        stated[name] = json.loads(simulator.properties.json())
+    return None, 0, json.dumps(stated).encode()
 
 
 _ACTIONS: dict[str, Callable[[Document], Answer]] = {
     "run": circuits.run,
     "warm_up": _warm_up,
-    "properties": _properties,
 }
 
 

@@ -78,6 +78,7 @@ class Simulators:
         self._busy = 0
         self._closed = False
         self._properties: dict[str, dict[str, Any]] = {}
+        self._broken = ""
 
     def warm_up(self) -> None:
         """Start the first process in the background, if none runs."""
@@ -119,16 +120,17 @@ class Simulators:
     def properties(self, simulator: str) -> dict[str, Any]:
         """The capabilities that a default simulator states for itself, as JSON data.
 
+        They are learnt when the first process starts, so that they never wait behind a circuit.
+
         Raises:
             SimulatorCrashed: The simulators do not start; the package may be missing.
         """
-        if simulator not in self._properties:
-            future = self.submit({"do": "properties", "simulator": simulator})
-            reply = future.result(timeout=START_SECONDS)
-            if reply.error is not None:
-                raise SimulatorCrashed(reply.error)
-            self._properties[simulator] = json.loads(reply.body)
-        return self._properties[simulator]
+        self.warm_up()
+        with self._changed:
+            self._changed.wait_for(self._learnt, START_SECONDS)
+            if simulator not in self._properties:
+                raise SimulatorCrashed(self._broken or "The simulators do not start")
+            return self._properties[simulator]
 
     def close(self) -> None:
         """End all processes; what waits is cancelled."""
@@ -154,14 +156,25 @@ class Simulators:
     def _serve(self, child: _Child) -> None:
         # Whoever is first to have imported everything takes the next circuit. A process that
         # cannot start says so again when a circuit asks for it.
-        with contextlib.suppress(SimulatorCrashed):
-            child.ask({"do": "warm_up"})
+        try:
+            self._learn(child.ask({"do": "warm_up"}))
+        except SimulatorCrashed as error:
+            self._learn(Reply(str(error), 0, b"{}"))
         while (work := self._next()) is not None:
             if work.future.set_running_or_notify_cancel():
                 self._run(child, work)
             with self._changed:
                 self._busy -= 1
         child.end()
+
+    def _learnt(self) -> bool:
+        return bool(self._properties or self._broken or self._closed)
+
+    def _learn(self, warm: Reply) -> None:
+        with self._changed:
+            self._broken = warm.error or ""
+            self._properties = self._properties or json.loads(warm.body or b"{}")
+            self._changed.notify_all()
 
     def _next(self) -> _Work | None:
         with self._changed:
