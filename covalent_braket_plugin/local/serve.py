@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from covalent_braket_plugin import __version__
+from covalent_braket_plugin.local import stock_images
 from covalent_braket_plugin.local.app import ControlRoute, LocalAws
 from covalent_braket_plugin.local.aws_clients import S3, AwsClients
 from covalent_braket_plugin.local.devices import DeviceCatalogue
@@ -100,6 +101,7 @@ class LocalBraket:
     def warm_up(self) -> None:
         """Load what the first job and the first quantum task would have to wait for."""
         self._tasks.warm_up()
+        stock_images.publish(self._clients)
 
     def close(self) -> None:
         """Stop jobs and simulators, then the server."""

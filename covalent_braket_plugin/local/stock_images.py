@@ -1,0 +1,43 @@
+"""AWS's own job image, as far as ECR shows it.
+
+``@hybrid_job`` without an image asks ECR which Python AWS's base image has, and refuses to go on
+if it is not the caller's. No image is started here: script-mode jobs run on this interpreter, so
+that is what the tag says.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+from covalent_braket_plugin.local.aws_clients import AwsClients
+
+__all__ = ["REGIONS", "REPOSITORY", "publish"]
+
+REPOSITORY = "amazon-braket-base-jobs"
+
+REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
+"""Where the image is (the SDK's ``braket/jobs/image_uri_config/base.json``)."""
+
+MANIFEST = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.docker.distribution.manifest.v2+json",
+    "config": {"digest": f"sha256:{0:064}", "size": 0},
+    "layers": [],
+}
+
+
+def publish(clients: AwsClients) -> None:
+    """Make the repository and the image's two tags in all regions.
+
+    Args:
+        clients: Clients of the local endpoint.
+    """
+    # ECR by moto shows only the tag that came last; the SDK looks for the one with the version.
+    tags = ("latest", f"1.0-cpu-py{sys.version_info.major}{sys.version_info.minor}-local")
+    for region in REGIONS:
+        ecr = clients.client("ecr", region)
+        ecr.create_repository(repositoryName=REPOSITORY)
+        for tag in tags:
+            manifest = json.dumps(MANIFEST)
+            ecr.put_image(repositoryName=REPOSITORY, imageManifest=manifest, imageTag=tag)
