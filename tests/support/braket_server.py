@@ -37,6 +37,7 @@ class BraketServer:
         self.state_dir = state_dir
         self.info = info
         self.endpoint_url: str = info["endpoint_url"]
+        self._clients: dict[str, Any] = {}
 
     @classmethod
     def started(
@@ -50,15 +51,19 @@ class BraketServer:
 
     def client(self, service: str, region: str | None = None, **config: Any) -> Any:
         """A boto3 client with dummy credentials; retries are off unless asked for."""
-        settings = Config(**{"retries": {"total_max_attempts": 1}, **config})
-        return boto3.session.Session().client(
-            service,
-            region_name=region or self.info["region"],
-            endpoint_url=self.endpoint_url,
-            aws_access_key_id="test",
-            aws_secret_access_key="test",
-            config=settings,
-        )
+        region = region or self.info["region"]
+        key = f"{service} {region} {config}"
+        if key not in self._clients:
+            settings = Config(**{"retries": {"total_max_attempts": 1}, **config})
+            self._clients[key] = boto3.session.Session().client(
+                service,
+                region_name=region,
+                endpoint_url=self.endpoint_url,
+                aws_access_key_id="test",
+                aws_secret_access_key="test",
+                config=settings,
+            )
+        return self._clients[key]
 
     def environment(self) -> dict[str, str]:
         """Variables with which any AWS program uses this server."""
