@@ -38,6 +38,7 @@ PRAGMA = re.compile(
 )
 NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
 COEFFICIENT = re.compile(rf"\s*(?P<sign>[+-]?)\s*(?:(?P<number>{NUMBER})\s*\*)?")
+QUBIT = re.compile(r"\(\s*(?:\$\d+|\w+\[\d+\])\s*\)")
 ANGLES = ("_angle", "_angle_1", "_angle_2")
 STEP = 1e-3
 
@@ -47,10 +48,12 @@ class Request:
     """What a pragma asks for.
 
     Attributes:
+        text: The sum of observables, in OpenQASM.
         terms: Coefficient and OpenQASM text of each observable of the sum.
         names: Inputs to differentiate by; empty: all.
     """
 
+    text: str
     terms: tuple[tuple[float, str], ...]
     names: tuple[str, ...]
 
@@ -86,7 +89,7 @@ def parse_request(source: str) -> Request:
     assert match is not None
     names = tuple(name for name in re.split(r"[,\s]+", match["names"]) if name)
     terms = tuple(_coefficient(term) for term in _top_level_terms(match["sum"]))
-    return Request(terms, () if names == ("all",) else names)
+    return Request(match["sum"], terms, () if names == ("all",) else names)
 
 
 def outcome(simulator: Any, program: Program) -> Document:
@@ -255,15 +258,13 @@ def _applied(gate: _Gate, matrix: Array, state: Array, *, derivative: bool = Fal
 
 
 def _described(request: Request, circuit: Any, names: Sequence[str]) -> Document:
-    """The result type as SV1 describes it, such as ``2 * x @ y + z``."""
-    terms = []
-    for (coefficient, _), result in zip(request.terms, circuit.results, strict=True):
-        factors = [item if isinstance(item, str) else "hermitian" for item in result.observable]
-        text = " @ ".join(str(getattr(item, "value", item)) for item in factors)
-        terms.append(text if coefficient == 1 else f"{coefficient:g} * {text}")
+    """The result type as SV1 describes it: ``2 * x @ y - 1 * z``, with the targets apart.
+
+    How it does is seen in the SDK's ``test/integ_tests/test_adjoint_gradient.py``.
+    """
     return {
         "type": "adjoint_gradient",
-        "observable": [" + ".join(terms)],
+        "observable": QUBIT.sub("", request.text),
         "targets": [list(result.targets) for result in circuit.results],
         "parameters": list(names),
     }

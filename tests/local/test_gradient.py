@@ -124,6 +124,40 @@ def test_physical_and_scattered_qubits_are_found(simulator: StateVectorSimulator
 
 
 @pytest.mark.parametrize(
+    ("sum_", "described", "value", "slope"),
+    [
+        (
+            "-6 * y(q[0]) @ i(q[1]) + 0.75 * y(q[2]) @ z(q[3])",
+            "-6 * y @ i + 0.75 * y @ z",
+            1.1920159847703675,
+            5.880399467047451,
+        ),
+        ("2 * x(q[0]) + 3 * y(q[1]) - 1 * z(q[2])", "2 * x + 3 * y - 1 * z", -1.0, 0.0),
+        ("6 * y(q[0]) @ i(q[1])", "6 * y @ i", -1.1920159847703675, -5.880399467047451),
+        (
+            "-6 * y(q[0]) @ i(q[1]) + 0.75 * y(q[0]) @ z(q[1])",
+            "-6 * y @ i + 0.75 * y @ z",
+            1.0430139866740715,
+            5.145349533666519,
+        ),
+    ],
+)
+def test_the_answers_are_those_of_the_real_sv1(
+    simulator: StateVectorSimulator, sum_: str, described: str, value: float, slope: float
+) -> None:
+    """The figures that the SDK's own integration tests expect of AWS."""
+    source = (
+        "OPENQASM 3.0;\ninput float theta;\nqubit[4] q;\nrx(theta) q[0];\n"
+        f"#pragma braket result adjoint_gradient expectation({sum_}) theta\n"
+    )
+    outcome = gradient.outcome(simulator, Program(source=source, inputs={"theta": 0.2}))
+    found = outcome["resultTypes"][0]
+    assert found["type"]["observable"] == described
+    assert found["value"]["expectation"] == pytest.approx(value, abs=EXACT)
+    assert found["value"]["gradient"] == pytest.approx({"theta": slope}, abs=EXACT)
+
+
+@pytest.mark.parametrize(
     ("text", "terms"),
     [
         ("z(q[0])", [(1.0, "z(q[0])")]),
