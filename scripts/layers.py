@@ -43,26 +43,30 @@ ROOMS = {
     "protocol": room("errors"),
     "tobj": room("errors protocol"),
     "payload": room("errors protocol tobj", "cloudpickle"),
-    "packing": room("errors protocol tobj payload", "cloudpickle"),
     "runtime": room("errors protocol tobj payload", "cloudpickle"),
-    "worker": room(
-        "__init__ errors protocol tobj payload packing runtime", "boto3 botocore cloudpickle"
-    ),
+    "worker": room("__init__ errors protocol tobj payload runtime", "boto3 botocore cloudpickle"),
     # What the dispatcher needs.
     "settings": room("errors"),
     "request": room("errors protocol settings"),
     "local_endpoint": room("errors"),
     "aws": room("__init__ errors settings", "boto3 botocore"),
-    "jobs": room("errors protocol tobj payload packing settings request aws", "boto3 botocore"),
-    "scheduler": room("errors settings jobs"),
-    "watcher": room("errors settings jobs"),
-    "devices": room("errors aws"),
-    "monitoring": room("errors aws jobs", "boto3 botocore"),
-    "glue": room("errors protocol tobj payload packing runtime"),
-    "covalent_compat": room("errors", "covalent sqlalchemy"),
+    "jobs": room("errors protocol aws", "boto3 botocore s3transfer"),
+    "watcher": room("errors"),
+    "packing": room("errors protocol tobj payload"),
+    "failure": room("errors protocol"),
+    "glue": room("errors protocol runtime"),
+    "pipeline": room(
+        "errors protocol runtime settings request local_endpoint aws jobs packing failure glue"
+    ),
+    # What meets Covalent.
+    "threads": room(),
+    "covalent_compat": room("errors payload", "covalent covalent_dispatcher"),
+    "exchange": room("errors packing pipeline", "covalent"),
+    "direct": room("errors payload packing pipeline", "covalent"),
+    "shared": room("errors jobs glue watcher threads"),
     "braket": room(
-        "__init__ errors protocol tobj payload packing runtime settings request local_endpoint"
-        " aws jobs scheduler watcher devices monitoring glue covalent_compat",
+        "errors protocol settings pipeline packing watcher glue threads exchange direct shared"
+        " covalent_compat",
         "covalent",
     ),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.
