@@ -2,22 +2,18 @@
 
 Covalent builds an executor anew for each phase of an electron, from the attributes as JSON: plain
 values only, no clients, nothing secret. So nothing is kept here between phases but what the phases
-hand each other, and what must be known in the whole process (`_Process`).
+hand each other, and what the whole process must know (`shared`).
 """
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
-import shutil
 import sys
 import warnings
-from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 if "covalent" not in sys.modules:
     # Covalent loads all plugins while it is imported. If we are imported first, it would find us
@@ -34,17 +30,17 @@ from covalent._shared_files.logger import app_log
 from covalent.executor.base import AsyncBaseExecutor
 from covalent.executor.schemas import ResourceMap, TaskSpec, TaskUpdate
 
-from covalent_braket_plugin import covalent_compat, exchange
+from covalent_braket_plugin import covalent_compat, exchange, shared
 from covalent_braket_plugin.errors import AwsError
 from covalent_braket_plugin.settings import BY_NAME, LEGACY_KEYS, check_given, unknown
 from covalent_braket_plugin.threads import in_thread
 
 if TYPE_CHECKING:
+    from covalent_braket_plugin.collecting import Collected
     from covalent_braket_plugin.direct import Returned
     from covalent_braket_plugin.packing import Group
-    from covalent_braket_plugin.pipeline import Collected, Context
+    from covalent_braket_plugin.pipeline import Context
     from covalent_braket_plugin.protocol import Task
-    from covalent_braket_plugin.watcher import Watcher
 
 __all__ = ["EXECUTOR_PLUGIN_NAME", "BraketExecutor"]
 
@@ -54,22 +50,7 @@ EXECUTOR_PLUGIN_NAME = "BraketExecutor"
 # default put here would outlive its reasons: unset stays unset, and is settled when we send.
 _EXECUTOR_PLUGIN_DEFAULTS: dict[str, Any] = {}
 
-_STAGED_SECONDS = 300.0
-"""Covalent copies the files of an electron right after we hand them over, but does not say when."""
-_REMEMBERED = 10_000
-
 covalent_compat.name_what_cannot_be_pickled()
-
-
-class _Process:
-    """What all executors of this process share."""
-
-    cancelled: ClassVar[OrderedDict[tuple[str, int], None]] = OrderedDict()
-    """Nodes whose cancellation was asked for, newest last."""
-    glue: ClassVar[dict[tuple[str, int], asyncio.Task[Any]]] = {}
-    """Covalent's own little electrons that run in child processes now."""
-    watchers: ClassVar[dict[tuple[asyncio.AbstractEventLoop, int], Watcher]] = {}
-    """One for each event loop and set of clients."""
 
 
 class BraketExecutor(AsyncBaseExecutor):
@@ -194,7 +175,9 @@ class BraketExecutor(AsyncBaseExecutor):
         ctx = await in_thread(self._context, may_start=False)
         created = datetime.fromisoformat(data["created"])
         try:
-            status = await _watcher(ctx).wait(data["job_arn"], created, ctx.settings.poll_freq)
+            status = await shared.watcher(ctx.jobs).wait(
+                data["job_arn"], created, ctx.settings.poll_freq
+            )
         except AwsError as error:
             raise AwsError(
                 f"{error} The job {data['job_arn']} may still run, and be charged for."
@@ -219,7 +202,7 @@ class BraketExecutor(AsyncBaseExecutor):
                 data = await self.poll(task_group_metadata, {"created": _now(), **data})
             ctx = await in_thread(self._context, may_start=False)
             collected = await in_thread(_collect, ctx, data, place)
-        _retire(place)
+        shared.retire(place)
         return exchange.updates(task_group_metadata, collected)
 
     async def cancel(self, task_metadata: dict[str, Any], job_handle: Any) -> bool:
@@ -235,12 +218,7 @@ class BraketExecutor(AsyncBaseExecutor):
         Raises:
             AwsError: Braket refused or did not answer.
         """
-        key = (task_metadata["dispatch_id"], task_metadata["node_id"])
-        _Process.cancelled[key] = None
-        while len(_Process.cancelled) > _REMEMBERED:
-            _Process.cancelled.popitem(last=False)
-        if key in _Process.glue:
-            _Process.glue[key].cancel()
+        shared.cancel(task_metadata["dispatch_id"], task_metadata["node_id"])
         if not isinstance(job_handle, str):
             return True
         # In a thread of ours: `covalent stop` waits for those, not for coroutines.
@@ -289,7 +267,7 @@ class BraketExecutor(AsyncBaseExecutor):
                 collected = await in_thread(_collect, ctx, data, place)
             outcome = await in_thread(direct.unpack, collected, function, group.main.node_id)
         finally:
-            await in_thread(_remove, place)
+            await in_thread(shared.remove, place)
         return self._conclude(outcome)
 
     def _conclude(self, outcome: Returned) -> Any:
@@ -312,8 +290,9 @@ class BraketExecutor(AsyncBaseExecutor):
             return {"glue": True, "name": group.main.name}
         ctx = await in_thread(self._context, may_start=True)
         task = await in_thread(_task_of, group)
+        nodes = [electron.node_id for electron in group.electrons]
         prepared = await in_thread(pipeline.prepare, ctx, group, task, place)
-        if self._cancel_wanted(group):
+        if shared.cancel_wanted(task.dispatch_id, nodes):
             await in_thread(pipeline.discard, ctx, prepared.keys)
             raise TaskCancelledError
         created = _now()
@@ -325,34 +304,23 @@ class BraketExecutor(AsyncBaseExecutor):
         except BaseException:
             await in_thread(ctx.jobs.cancel, arn)
             raise
-        if self._cancel_wanted(group):
+        if shared.cancel_wanted(task.dispatch_id, nodes):
             await in_thread(ctx.jobs.cancel, arn)
         manifest = prepared.keys.uri(prepared.keys.manifest)
         return {"job_arn": arn, "created": created, "name": task.name, "manifest": manifest}
 
     async def _run_glue(self, metadata: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
-        from covalent_braket_plugin import glue, pipeline
+        from covalent_braket_plugin import collecting
 
         place = self._place(metadata)
-        keys = [(metadata["dispatch_id"], node) for node in metadata["node_ids"]]
-        if any(key in _Process.cancelled for key in keys):
+        nodes = metadata["node_ids"]
+        ended = await shared.run_glue(
+            place, exchange.variables(metadata), metadata["dispatch_id"], nodes
+        )
+        if ended is None:
             raise TaskCancelledError
-        environ = exchange.variables(metadata)
-        child = asyncio.ensure_future(glue.run(place, environ))
-        _Process.glue.update(dict.fromkeys(keys, child))
-        try:
-            ended = await child
-        except asyncio.CancelledError as error:
-            raise TaskCancelledError from error
-        finally:
-            for key in keys:
-                _Process.glue.pop(key, None)
-        collected = await in_thread(pipeline.collect_glue, data["name"], place, ended)
+        collected = await in_thread(collecting.collect_glue, data["name"], place, ended)
         return {**data, "collected": collected}
-
-    def _cancel_wanted(self, group: Group) -> bool:
-        nodes = (electron.node_id for electron in group.electrons)
-        return any((group.dispatch_id, node) in _Process.cancelled for node in nodes)
 
     def _cancel_job(self, job_arn: str) -> bool:
         return self._context(may_start=False).jobs.cancel(job_arn)
@@ -360,8 +328,11 @@ class BraketExecutor(AsyncBaseExecutor):
     def _context(self, *, may_start: bool) -> Context:
         from covalent_braket_plugin import pipeline
 
-        given = {name: getattr(self, name, None) for name in BY_NAME}
-        return pipeline.context(given, _config(), os.environ, may_start=may_start)
+        config = _config()
+        attributes = {name: getattr(self, name, None) for name in BY_NAME}
+        # Covalent hands the configuration to the constructor: such values are not the user's call.
+        given = {name: value for name, value in attributes.items() if value != config.get(name)}
+        return pipeline.context(given, config, os.environ, may_start=may_start)
 
     def _place(self, metadata: Mapping[str, Any]) -> Path:
         named = getattr(self, "cache_dir", None) or _config().get("cache_dir")
@@ -403,35 +374,11 @@ def _task_of(group: Group) -> Task:
 
 
 def _collect(ctx: Context, data: Mapping[str, Any], place: Path) -> Collected:
-    from covalent_braket_plugin import pipeline
+    from covalent_braket_plugin import collecting
     from covalent_braket_plugin.protocol import Keys
 
     place.mkdir(parents=True, exist_ok=True)
     manifest = data.get("manifest")
     keys = Keys.from_manifest_uri(manifest) if manifest else None
     name = data.get("name", "The electron")
-    return pipeline.collect(ctx, data["job_arn"], data["status"], name, place, keys)
-
-
-def _watcher(ctx: Context) -> Watcher:
-    from covalent_braket_plugin.watcher import Watcher
-
-    loop = asyncio.get_running_loop()
-    for old in [key for key in _Process.watchers if key[0].is_closed()]:
-        del _Process.watchers[old]
-    key = (loop, id(ctx.jobs.clients))
-    if key not in _Process.watchers:
-        _Process.watchers[key] = Watcher(ctx.jobs, in_thread)
-    return _Process.watchers[key]
-
-
-def _retire(place: Path) -> None:
-    """Remove a group's files once Covalent has surely copied them."""
-    loop = asyncio.get_running_loop()
-    loop.call_later(_STAGED_SECONDS, lambda: loop.run_in_executor(None, _remove, place))
-
-
-def _remove(place: Path) -> None:
-    shutil.rmtree(place, ignore_errors=True)
-    with contextlib.suppress(OSError):  # other groups of the dispatch may still be there
-        place.parent.rmdir()
+    return collecting.collect(ctx, data["job_arn"], data["status"], name, place, keys)

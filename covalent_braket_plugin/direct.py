@@ -12,9 +12,9 @@ from typing import Any
 from covalent._workflow.transportable_object import TransportableObject
 
 from covalent_braket_plugin import packing, payload
+from covalent_braket_plugin.collecting import Collected
 from covalent_braket_plugin.errors import SerializationError
 from covalent_braket_plugin.packing import Group
-from covalent_braket_plugin.pipeline import Collected
 
 __all__ = ["Returned", "stage", "unpack"]
 

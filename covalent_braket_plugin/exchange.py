@@ -12,8 +12,8 @@ from covalent._shared_files.util_classes import RESULT_STATUS
 from covalent.executor.schemas import ResourceMap, TaskSpec, TaskUpdate
 
 if TYPE_CHECKING:
+    from covalent_braket_plugin.collecting import Collected
     from covalent_braket_plugin.packing import Group
-    from covalent_braket_plugin.pipeline import Collected
 
 __all__ = ["read_group", "updates", "variables"]
 

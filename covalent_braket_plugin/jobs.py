@@ -30,7 +30,8 @@ __all__ = ["Job", "Jobs"]
 _CHUNK_BYTES = 1024 * 1024
 _DOWNLOAD_ATTEMPTS = 3
 _ONE_PUT_BYTES = 64 * 1024 * 1024
-"""Up to here one PutObject; beyond, a multipart upload with parts of this size."""
+"""Up to here one PutObject; beyond, a multipart upload, of which a broken part is sent again."""
+_PART_BYTES = 16 * 1024 * 1024
 LOG_TAIL_LINES = 200
 _CLOCK_SKEW = timedelta(minutes=5)
 """How far our clock and AWS's may be apart."""
@@ -107,17 +108,23 @@ class Jobs:
         return hashlib.sha256(body).hexdigest()
 
     def _upload(self, keys: Keys, payload: Path, extra: dict[str, str]) -> None:
-        from boto3.s3.transfer import TransferConfig
+        if payload.stat().st_size > _ONE_PUT_BYTES:
+            self._upload_in_parts(keys, payload, extra)
+            return
+        with translated("PutObject"), payload.open("rb") as body:
+            self.clients.s3.put_object(Bucket=keys.bucket, Key=keys.payload, Body=body, **extra)
+
+    def _upload_in_parts(self, keys: Keys, payload: Path, extra: dict[str, str]) -> None:
+        # By the file's name: boto3's methods either read whole parts into memory or hide errors.
+        from s3transfer.manager import TransferConfig, TransferManager
 
         config = TransferConfig(
-            multipart_threshold=_ONE_PUT_BYTES, multipart_chunksize=_ONE_PUT_BYTES // 2
+            multipart_threshold=_ONE_PUT_BYTES,
+            multipart_chunksize=_PART_BYTES,
+            max_request_concurrency=4,
         )
-        place = {"Bucket": keys.bucket, "Key": keys.payload}
-        with translated("PutObject"), payload.open("rb") as body:
-            if payload.stat().st_size <= _ONE_PUT_BYTES:
-                self.clients.s3.put_object(Body=body, **place, **extra)
-            else:
-                self.clients.s3.upload_fileobj(body, **place, ExtraArgs=extra, Config=config)
+        with translated("UploadPart"), TransferManager(self.clients.s3, config) as transfer:
+            transfer.upload(str(payload), keys.bucket, keys.payload, extra_args=extra).result()
 
     def _create_bucket(self, bucket: str) -> None:
         """Create Braket's usual bucket, as the Braket SDK does on first use."""

@@ -17,10 +17,8 @@ import hashlib
 import json
 import os
 import platform
-import selectors
 import shutil
 import signal
-import subprocess
 import sys
 import tempfile
 import time
@@ -30,7 +28,7 @@ from dataclasses import dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import FrameType
-from typing import IO, Any, Literal
+from typing import Any, Literal
 
 from covalent_braket_plugin import __version__, payload, runtime
 from covalent_braket_plugin.errors import BraketPluginError, IntegrityError, VersionMismatchError
@@ -51,14 +49,9 @@ from covalent_braket_plugin.protocol import (
     Versions,
     version_mismatch,
 )
+from covalent_braket_plugin.supervisor import Ended, supervise
 
 __all__ = ["main"]
-
-STOP_GRACE_SECONDS = 3.0
-"""How long an electron may go on after SIGTERM. Braket promises no time at all, SageMaker 120 s."""
-
-DRAIN_SECONDS = 1.0
-"""How long we read on after the electron ended: a grandchild may hold its stdout open for ever."""
 
 MAX_FAILURE_CHARACTERS = 1000
 """Braket cuts a job's failure reason at 1024 characters (service model, GetJob)."""
@@ -195,7 +188,8 @@ def _run(job: _Job, hyperparameters: dict[str, str]) -> Outcome:
             payload.verify(job.directory / runtime.PAYLOAD_FILE, job.manifest)
             _check_versions(job.manifest)
         with job.timed("run"):
-            ended = _supervise(job)
+            job.stop.raises = False
+            ended = supervise(job.directory, lambda: job.stop.requested)
         return _outcome_of(job, job.manifest, ended)
     except _TerminatedError as error:
         return _failed(job, ErrorData("Terminated", str(error), phase=job.phase), "terminated")
@@ -241,95 +235,10 @@ def _own_versions() -> Versions:
         return payload.own_versions()
 
 
-# --- the electron's process ------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Ended:
-    """How the electron's process ended."""
-
-    returncode: int
-    stopped: bool
-
-
-def _supervise(job: _Job) -> _Ended:
-    """Run the child, passing its output on as it comes and keeping a copy of each stream."""
-    job.stop.raises = False
-    command = [sys.executable, "-u", "-m", runtime.__name__, str(job.directory)]
-    # The electron must not see where we keep our scratch files as its own working directory.
-    with (
-        subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        ) as child,
-        _Streams(job.directory, child) as streams,
-    ):
-        while child.poll() is None and not job.stop.requested:
-            streams.pump(0.2)
-        if job.stop.requested:
-            _end(child, streams)
-        streams.drain(DRAIN_SECONDS)
-        return _Ended(child.returncode, job.stop.requested)
-
-
-def _end(child: subprocess.Popen[bytes], streams: _Streams) -> None:
-    child.terminate()
-    deadline = time.monotonic() + STOP_GRACE_SECONDS
-    while child.poll() is None and time.monotonic() < deadline:
-        streams.pump(0.1)
-    child.kill()
-    child.wait()
-
-
-class _Streams:
-    """Copies a child's stdout and stderr to ours and to files, as they come."""
-
-    def __init__(self, directory: Path, child: subprocess.Popen[bytes]) -> None:
-        self._selector = selectors.DefaultSelector()
-        self._files: list[IO[bytes]] = []
-        for name, pipe, ours in (("stdout", child.stdout, 1), ("stderr", child.stderr, 2)):
-            if pipe is None:
-                continue
-            os.set_blocking(pipe.fileno(), False)
-            copy = (directory / f"{name}.log").open("wb")
-            self._files.append(copy)
-            self._selector.register(pipe, selectors.EVENT_READ, (ours, copy))
-
-    def __enter__(self) -> _Streams:
-        return self
-
-    def __exit__(self, *ignored: object) -> None:
-        self._selector.close()
-        for file in self._files:
-            file.close()
-
-    def pump(self, timeout: float) -> bool:
-        """Copy what is there, waiting for it up to ``timeout`` seconds; False if nothing came."""
-        if not self._selector.get_map():
-            time.sleep(min(timeout, 0.02))
-            return False
-        ready = self._selector.select(timeout)
-        for key, _ in ready:
-            data = os.read(key.fd, 64 * 1024)
-            if data:
-                ours, copy = key.data
-                copy.write(data)
-                with contextlib.suppress(OSError):  # a closed log must not stop the electron
-                    os.write(ours, data)
-            else:
-                self._selector.unregister(key.fileobj)
-        return bool(ready)
-
-    def drain(self, seconds: float) -> None:
-        """Copy the rest, for no longer than ``seconds``."""
-        deadline = time.monotonic() + seconds
-        while self._selector.get_map() and time.monotonic() < deadline:
-            self.pump(0.05)
-
-
 # --- the outcome -----------------------------------------------------------------------------
 
 
-def _outcome_of(job: _Job, manifest: Manifest, ended: _Ended) -> Outcome:
+def _outcome_of(job: _Job, manifest: Manifest, ended: Ended) -> Outcome:
     result_file = job.directory / runtime.RESULT_FILE
     if not result_file.is_file():
         status: Literal["failed", "terminated"] = "terminated" if ended.stopped else "failed"
@@ -345,7 +254,7 @@ def _outcome_of(job: _Job, manifest: Manifest, ended: _Ended) -> Outcome:
     )
 
 
-def _how_it_ended(ended: _Ended) -> ErrorData:
+def _how_it_ended(ended: Ended) -> ErrorData:
     if ended.stopped:
         return ErrorData("Terminated", "The job was told to stop (SIGTERM)", phase="terminated")
     if ended.returncode < 0:

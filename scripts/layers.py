@@ -44,7 +44,8 @@ ROOMS = {
     "tobj": room("errors protocol"),
     "payload": room("errors protocol tobj", "cloudpickle"),
     "runtime": room("errors protocol tobj payload", "cloudpickle"),
-    "worker": room("__init__ errors protocol tobj payload runtime", "boto3 botocore cloudpickle"),
+    "supervisor": room("runtime"),
+    "worker": room("__init__ errors protocol payload runtime supervisor", "boto3 botocore"),
     # What the dispatcher needs.
     "settings": room("errors"),
     "request": room("errors protocol settings"),
@@ -55,17 +56,16 @@ ROOMS = {
     "packing": room("errors protocol tobj payload"),
     "failure": room("errors protocol"),
     "glue": room("errors protocol runtime"),
-    "pipeline": room(
-        "errors protocol runtime settings request local_endpoint aws jobs packing failure glue"
-    ),
+    "pipeline": room("errors protocol runtime settings request local_endpoint aws jobs packing"),
+    "collecting": room("errors protocol runtime jobs failure glue pipeline"),
     # What meets Covalent.
     "threads": room(),
     "covalent_compat": room("errors payload", "covalent covalent_dispatcher"),
-    "exchange": room("errors packing pipeline", "covalent"),
-    "direct": room("errors payload packing pipeline", "covalent"),
+    "exchange": room("errors packing collecting", "covalent"),
+    "direct": room("errors payload packing collecting", "covalent"),
     "shared": room("errors jobs glue watcher threads"),
     "braket": room(
-        "errors protocol settings pipeline packing watcher glue threads exchange direct shared"
+        "errors protocol settings packing pipeline collecting threads exchange direct shared"
         " covalent_compat",
         "covalent",
     ),

@@ -10,21 +10,22 @@ import pytest
 from demo_server import DemoServer
 
 from covalent_braket_plugin import local_endpoint
+from tests.support.braket_server import BraketServer
 from tests.support.stage import Stage
 
 
 @pytest.fixture(scope="session")
 def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """Start both; end both afterwards."""
-    from covalent_braket_plugin.local import daemon
-
     server = DemoServer(Path(tmp_path_factory.mktemp("stage")))
+    braket = BraketServer.started(
+        server.local_braket, local_endpoint.worker_command(), local_endpoint.worker_image()
+    )
     try:
-        braket = local_endpoint.find_or_start(server.local_braket)
         yield Stage(server, server.find_or_start(), braket)
     finally:
         server.stop()
-        daemon.stop(server.local_braket)
+        braket.stop()
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -3,25 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import covalent as ct
 import pytest
 
+from tests.support.braket_server import eventually
 from tests.support.stage import Stage
 
 pytestmark = pytest.mark.e2e
-
-
-def wait_for(condition: Callable[[], Any], seconds: float = 30) -> Any:
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("It did not happen in time")
 
 
 def sleeper(mark: str) -> None:
@@ -54,7 +45,7 @@ def test_running_job_is_stopped_and_its_node_is_cancelled(stage: Stage, tmp_path
     mark = tmp_path / "running"
     flow = flow_of(ct.executor.BraketExecutor(local=True))
     dispatch_id = stage.dispatch(flow, [str(mark)])
-    wait_for(mark.exists)
+    eventually(mark.exists)
     result = cancelled(stage, dispatch_id)
     assert statuses(stage, dispatch_id) == ["CANCELLED"]
     assert str(result.get_node_result(0)["status"]) == "CANCELLED"
@@ -67,23 +58,12 @@ def test_queued_job_is_cancelled_and_never_runs(stage: Stage, tmp_path: Path) ->
     )
     marks = [str(tmp_path / name) for name in ("first", "second")]
     dispatch_id = stage.dispatch(flow_of(garnet, garnet), marks)
-    wait_for(lambda: len(_jobs(stage, dispatch_id, "eu-north-1")) == 2)
-    wait_for(lambda: any(Path(mark).exists() for mark in marks))
+    eventually(lambda: len(stage.jobs_of(dispatch_id, "eu-north-1")) == 2)
+    eventually(lambda: any(Path(mark).exists() for mark in marks))
     cancelled(stage, dispatch_id)
-    found = {job["status"] for job in _jobs(stage, dispatch_id, "eu-north-1")}
+    found = {job["status"] for job in stage.jobs_of(dispatch_id, "eu-north-1")}
     assert found == {"CANCELLED"}
     assert sum(Path(mark).exists() for mark in marks) == 1
-
-
-def _jobs(stage: Stage, dispatch_id: str, region: str) -> list[dict[str, Any]]:
-    import boto3
-
-    client = boto3.client(
-        "braket", region_name=region, endpoint_url=stage.braket["endpoint_url"],
-        aws_access_key_id="x", aws_secret_access_key="x",
-    )  # fmt: skip
-    found = client.search_jobs(filters=[])["jobs"]
-    return [job for job in found if job["tags"].get("covalent:dispatch_id") == dispatch_id]
 
 
 def test_node_that_has_not_started_never_becomes_a_job(stage: Stage, tmp_path: Path) -> None:
@@ -99,7 +79,7 @@ def test_node_that_has_not_started_never_becomes_a_job(stage: Stage, tmp_path: P
         return later(ct.electron(sleeper, executor=executor)(mark))
 
     dispatch_id = stage.dispatch(flow, str(mark))
-    wait_for(mark.exists)
+    eventually(mark.exists)
     cancelled(stage, dispatch_id)
     assert statuses(stage, dispatch_id) == ["CANCELLED"]
 
@@ -109,7 +89,7 @@ def test_cancel_while_submitting_leaves_no_running_job(stage: Stage, tmp_path: P
     marks = [str(tmp_path / str(number)) for number in range(4)]
     dispatch_id = stage.dispatch(flow, marks)
     cancelled(stage, dispatch_id)
-    wait_for(lambda: set(statuses(stage, dispatch_id)) <= {"CANCELLED"})
+    eventually(lambda: set(statuses(stage, dispatch_id)) <= {"CANCELLED"})
 
 
 def test_cancelling_what_has_ended_is_no_error(stage: Stage) -> None:

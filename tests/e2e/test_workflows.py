@@ -8,7 +8,6 @@ from typing import Any
 
 import covalent as ct
 import pytest
-from covalent._file_transfer import FileTransfer
 from covalent._file_transfer.enums import Order
 from covalent._file_transfer.strategies.shutil_strategy import Shutil
 
@@ -45,10 +44,7 @@ def total(values: list[int], scale: dict[str, int]) -> int:
 
 @pytest.fixture(autouse=True, scope="module")
 def _braket_is_local(stage: Stage) -> None:
-    section = stage.server.folder / "home/.config/covalent/covalent.conf"
-    text = section.read_text()
-    if "\nlocal = true" not in text:
-        section.write_text(text.replace("[executors.braket]", "[executors.braket]\nlocal = true"))
+    stage.configure(local="true")
 
 
 def test_value_stdout_and_job_of_an_electron(stage: Stage) -> None:
@@ -167,11 +163,13 @@ def test_file_transfers(stage: Stage, tmp_path: Path) -> None:
     source, target, back = tmp_path / "a.txt", tmp_path / "b.txt", tmp_path / "c.txt"
     source.write_text("hello")
 
+    copying: Any = Shutil()  # type: ignore[no-untyped-call]
+
     @ct.electron(
         executor="braket",
         files=[
-            FileTransfer(str(source), str(target), strategy=Shutil()),
-            FileTransfer(str(target), str(back), order=Order.AFTER, strategy=Shutil()),
+            ct.fs.FileTransfer(str(source), str(target), strategy=copying),
+            ct.fs.FileTransfer(str(target), str(back), order=Order.AFTER, strategy=copying),
         ],
     )
     def shout(files: Any = None) -> str:
@@ -216,8 +214,8 @@ def test_nothing_of_ours_is_left_in_s3(stage: Stage) -> None:
 
     dispatch_id = stage.dispatch(flow)
     completed(stage.result(dispatch_id))
-    listed = stage.client("s3").list_objects_v2(
-        Bucket=stage.braket["bucket"], Prefix=f"covalent/{dispatch_id}/"
+    listed = stage.braket.client("s3").list_objects_v2(
+        Bucket=stage.braket.info["bucket"], Prefix=f"covalent/{dispatch_id}/"
     )
     assert listed.get("Contents", []) == []
 
@@ -231,8 +229,8 @@ def test_keep_payload_leaves_it_there(stage: Stage) -> None:
 
     dispatch_id = stage.dispatch(flow)
     completed(stage.result(dispatch_id))
-    listed = stage.client("s3").list_objects_v2(
-        Bucket=stage.braket["bucket"], Prefix=f"kept/here/{dispatch_id}/"
+    listed = stage.braket.client("s3").list_objects_v2(
+        Bucket=stage.braket.info["bucket"], Prefix=f"kept/here/{dispatch_id}/"
     )
     names = {item["Key"].rpartition("/")[2] for item in listed["Contents"]}
     assert {"manifest.json", "payload.bin", "outcome.json", "value-0.tobj"} <= names

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import json
-import urllib.request
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import covalent as ct
 import psutil
 from demo_server import DemoServer
+
+from tests.support.braket_server import BraketServer
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Stage:
 
     server: DemoServer
     url: str
-    braket: dict[str, Any]
+    braket: BraketServer
 
     def dispatch(self, workflow: Any, *args: Any, **kwargs: Any) -> str:
         """Start a workflow."""
@@ -33,40 +33,31 @@ class Stage:
         """Start a workflow and wait for it."""
         return self.result(self.dispatch(workflow, *args, **kwargs))
 
-    def client(self, service: str) -> Any:
-        """A client of the local Braket."""
-        return boto3.client(
-            service,
-            region_name=self.braket["region"],
-            endpoint_url=self.braket["endpoint_url"],
-            aws_access_key_id="x",
-            aws_secret_access_key="x",
-        )
-
-    def jobs_of(self, dispatch_id: str) -> list[dict[str, Any]]:
+    def jobs_of(self, dispatch_id: str, region: str | None = None) -> list[dict[str, Any]]:
         """All jobs of a workflow, oldest first."""
-        found = self.client("braket").search_jobs(filters=[])["jobs"]
-        tagged = [job for job in found if _dispatch_of(job) == dispatch_id]
+        found = self.braket.client("braket", region).search_jobs(filters=[])["jobs"]
+        tagged = [job for job in found if job["tags"].get("covalent:dispatch_id") == dispatch_id]
         return sorted(tagged, key=lambda job: str(job["createdAt"]))
 
     def job(self, arn: str) -> dict[str, Any]:
         """A job as GetJob gives it."""
-        return dict(self.client("braket").get_job(jobArn=arn))
-
-    def control(self, method: str, path: str, body: object = None) -> Any:
-        """Ask the local Braket's control interface."""
-        data = None if body is None else json.dumps(body).encode()
-        url = f"{self.braket['endpoint_url']}/_local/{path}"
-        asked = urllib.request.Request(url, data, method=method)
-        with urllib.request.urlopen(asked, timeout=10) as answer:
-            return json.loads(answer.read() or b"null")
+        return dict(self.braket.client("braket").get_job(jobArn=arn))
 
     def server_process(self) -> psutil.Process:
         """The Covalent server's process."""
         state = json.loads((self.server.folder / "covalent-server.json").read_text())
         return psutil.Process(state["pid"])
 
+    def configure(self, **settings: str) -> None:
+        """Set what the server finds under [executors.braket]; the values are TOML.
 
-def _dispatch_of(job: dict[str, Any]) -> str | None:
-    tag = job.get("tags", {}).get("covalent:dispatch_id")
-    return str(tag) if tag else None
+        The server keeps in memory what has left the file, so that it must be told "" instead.
+        """
+        path = self.server.folder / "home/.config/covalent/covalent.conf"
+        lines = path.read_text().splitlines()
+        start = lines.index("[executors.braket]") + 1
+        end = next((i for i in range(start, len(lines)) if lines[i].startswith("[")), len(lines))
+        before = {line.partition(" =")[0] for line in lines[start:end] if " =" in line}
+        unset = dict.fromkeys(before, '""')
+        body = [f"{name} = {value}" for name, value in {**unset, **settings}.items()]
+        path.write_text("\n".join([*lines[:start], *body, "", *lines[end:], ""]))

@@ -1,0 +1,322 @@
+"""The container's program as a real process, with the local Braket's S3 behind a real socket."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from covalent._workflow.transportable_object import TransportableObject
+
+from covalent_braket_plugin import direct, packing
+from covalent_braket_plugin.protocol import (
+    HP_MANIFEST,
+    HP_MANIFEST_SHA256,
+    Keys,
+    Manifest,
+    Outcome,
+    Task,
+    Versions,
+)
+from tests.support.braket_server import BraketServer, eventually
+
+
+@dataclass
+class Container:
+    """What SageMaker would have laid out for one job."""
+
+    root: Path
+    keys: Keys
+    s3: Any
+    environment: dict[str, str]
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the worker."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "covalent_braket_plugin.worker", *arguments],
+            env=self.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def run(self, *arguments: str) -> tuple[int, str, str]:
+        """Run the worker to its end."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=60)
+        return process.returncode, out, err
+
+    def outcome(self) -> Outcome:
+        """What it left."""
+        got = self.s3.get_object(Bucket=self.keys.bucket, Key=self.keys.outcome)
+        return Outcome.from_json(got["Body"].read())
+
+    def failure(self) -> str:
+        """The reason for Braket."""
+        return (self.root / "output/failure").read_text()
+
+    def left(self) -> set[str]:
+        """Names of the task's objects."""
+        listed = self.s3.list_objects_v2(Bucket=self.keys.bucket, Prefix=self.keys.base)
+        return {item["Key"].rpartition("/")[2] for item in listed.get("Contents", [])}
+
+    def give(self, hyperparameters: dict[str, str]) -> None:
+        """Write the hyperparameter file."""
+        path = self.root / "input/config/hyperparameters.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(hyperparameters))
+
+
+Make = Callable[..., Container]
+
+
+@pytest.fixture
+def container(local_braket: BraketServer, tmp_path: Path) -> Make:
+    """Stage a call of a function for a container."""
+
+    def make(
+        function: Callable[..., Any],
+        *args: Any,
+        edit: Callable[[Manifest], Manifest] = lambda manifest: manifest,
+    ) -> Container:
+        place = tmp_path / "place"
+        group = direct.stage(function, args, {}, {"dispatch_id": "d", "node_id": 0}, place)
+        manifest = edit(packing.build(group, place / "payload.bin"))
+        keys = Keys.of(local_braket.info["bucket"], str(tmp_path), Task("d", 0))
+        s3 = local_braket.client("s3")
+        s3.upload_file(str(place / "payload.bin"), keys.bucket, keys.payload)
+        body = manifest.to_json()
+        s3.put_object(Bucket=keys.bucket, Key=keys.manifest, Body=body)
+        root = tmp_path / "ml"
+        (root / "model").mkdir(parents=True)
+        made = Container(root, keys, s3, _environment(local_braket, root))
+        digest = hashlib.sha256(body).hexdigest()
+        made.give({HP_MANIFEST: keys.uri(keys.manifest), HP_MANIFEST_SHA256: digest})
+        return made
+
+    return make
+
+
+def _environment(server: BraketServer, root: Path) -> dict[str, str]:
+    return {
+        **os.environ,
+        "AWS_ENDPOINT_URL": server.endpoint_url,
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "x",
+        "AWS_SECRET_ACCESS_KEY": "x",
+        "AMZN_BRAKET_HP_FILE": str(root / "input/config/hyperparameters.json"),
+        "AMZN_BRAKET_JOB_RESULTS_DIR": str(root / "model"),
+    }
+
+
+def double(number: int) -> int:
+    print("working")
+    return 2 * number
+
+
+@pytest.mark.parametrize("arguments", [(), ("train",)])
+def test_value_comes_first_and_the_outcome_last(container: Make, arguments: tuple[str]) -> None:
+    job = container(double, 4)
+    code, out, _ = job.run(*arguments)
+    assert (code, out) == (0, "working\n")
+    outcome = job.outcome()
+    assert outcome.status == "completed"
+    assert outcome.stdout.text == "working\n"
+    (node,) = outcome.nodes
+    body = job.s3.get_object(Bucket=job.keys.bucket, Key=node.key)["Body"].read()
+    assert hashlib.sha256(body).hexdigest() == node.sha256
+    value: object = TransportableObject.deserialize(body).get_deserialized()
+    assert value == 8
+    stamps = {
+        item["Key"].rpartition("/")[2]: item["LastModified"]
+        for item in job.s3.list_objects_v2(Bucket=job.keys.bucket, Prefix=job.keys.base)["Contents"]
+    }
+    assert stamps["outcome.json"] >= stamps["value-0.tobj"]
+    assert not (job.root / "output/failure").exists()
+
+
+def test_wrong_argument_teaches(container: Make) -> None:
+    code, _, err = container(double, 1).run("serve")
+    assert code == 2
+    assert "usage:" in err
+
+
+def test_error_of_the_electron_is_data_and_a_failure_reason(container: Make) -> None:
+    def breaks() -> None:
+        raise ValueError("energy is not finite")
+
+    job = container(breaks)
+    code, _, err = job.run()
+    assert code == 1
+    assert "ValueError: energy is not finite" in err
+    assert job.failure() == "ValueError: energy is not finite"
+    error = job.outcome().error
+    assert error is not None
+    assert (error.type, error.message, error.phase) == (
+        "ValueError", "energy is not finite", "electron",
+    )  # fmt: skip
+
+
+def test_payload_that_was_changed_is_never_unpickled(container: Make, tmp_path: Path) -> None:
+    job = container(double, 1)
+    job.s3.put_object(Bucket=job.keys.bucket, Key=job.keys.payload, Body=b"cos\nsystem\n.")
+    assert job.run()[0] == 1
+    error = job.outcome().error
+    assert error is not None
+    assert (error.type, error.phase) == ("IntegrityError", "verify")
+
+
+def test_manifest_that_was_changed_is_not_used(container: Make) -> None:
+    job = container(double, 1)
+    job.s3.put_object(Bucket=job.keys.bucket, Key=job.keys.manifest, Body=b"{}")
+    assert job.run()[0] == 1
+    error = job.outcome().error
+    assert error is not None
+    assert "SHA-256" in error.message
+
+
+def test_other_python_is_refused_naming_both(container: Make) -> None:
+    other = Versions("3.9.1", "2.2.1")
+    job = container(double, 1, edit=lambda manifest: replace(manifest, versions=other))
+    assert job.run()[0] == 1
+    error = job.outcome().error
+    assert error is not None
+    assert error.type == "VersionMismatchError"
+    assert "Python 3.9.1" in error.message
+    assert f"Python {sys.version.split()[0]}" in error.message
+
+
+def test_other_python_is_a_warning_if_the_user_says_so(container: Make) -> None:
+    other = Versions("3.9.1", "2.2.1")
+    job = container(
+        double, 1, edit=lambda manifest: replace(manifest, versions=other, strict_versions=False)
+    )
+    code, _, err = job.run()
+    assert code == 0
+    assert "Warning" in err
+
+
+def test_newer_cloudpickle_is_refused(container: Make) -> None:
+    newer = Versions(sys.version.split()[0], "99.0.0")
+    job = container(double, 1, edit=lambda manifest: replace(manifest, versions=newer))
+    assert job.run()[0] == 1
+    assert "cloudpickle 99.0.0" in job.failure()
+
+
+@pytest.mark.parametrize(
+    ("hyperparameters", "text"),
+    [({}, "has no covalent_manifest"), ({HP_MANIFEST: "s3://b/x"}, "is not the S3 URI")],
+)
+def test_job_that_is_not_ours_is_refused(
+    container: Make, hyperparameters: dict[str, str], text: str
+) -> None:
+    job = container(double, 1)
+    job.give(hyperparameters)
+    assert job.run()[0] == 2
+    assert text in job.failure()
+
+
+def test_payload_that_is_not_there_is_an_outcome(container: Make) -> None:
+    job = container(double, 1)
+    job.s3.delete_object(Bucket=job.keys.bucket, Key=job.keys.payload)
+    assert job.run()[0] == 1
+    error = job.outcome().error
+    assert error is not None
+    assert error.phase == "fetch"
+
+
+def test_sigterm_leaves_an_outcome_that_says_so(container: Make, tmp_path: Path) -> None:
+    mark = tmp_path / "started"
+
+    def endless(path: str) -> None:
+        Path(path).touch()
+        print("started", flush=True)
+        time.sleep(60)
+
+    job = container(endless, str(mark))
+    process = job.start()
+    eventually(mark.exists)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+    outcome = job.outcome()
+    assert outcome.status == "terminated"
+    assert outcome.stdout.text == "started\n"
+    assert "SIGTERM" in job.failure()
+
+
+def test_output_comes_while_the_electron_runs(container: Make, tmp_path: Path) -> None:
+    go_on = tmp_path / "go on"
+
+    def patient(path: str) -> None:
+        print("first")
+        while not Path(path).exists():
+            time.sleep(0.05)
+        print("second")
+
+    process = container(patient, str(go_on)).start()
+    assert process.stdout is not None
+    assert process.stdout.readline() == "first\n"
+    go_on.touch()
+    assert process.communicate(timeout=20)[0] == "second\n"
+
+
+def test_grandchild_that_keeps_stdout_open_does_not_hold_us_up(container: Make) -> None:
+    def leaves_a_child() -> None:
+        subprocess.Popen(["sleep", "30"])
+
+    start = time.monotonic()
+    process = container(leaves_a_child).start()
+    assert process.wait(timeout=20) == 0
+    assert time.monotonic() - start < 15
+
+
+def test_long_output_becomes_an_object_of_its_own(container: Make) -> None:
+    def chatty() -> None:
+        print("x" * 200_000)
+
+    job = container(chatty)
+    assert job.run()[0] == 0
+    assert job.outcome().stdout.size == 200_001
+    assert "stdout.log" in job.left()
+
+
+def test_result_files_are_counted(container: Make) -> None:
+    def writes() -> None:
+        path = Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"])
+        (path / "counts.json").write_text("{}")
+
+    job = container(writes)
+    assert job.run()[0] == 0
+    assert job.outcome().result_files == 1
+
+
+def test_electron_that_closes_its_streams_still_returns(container: Make) -> None:
+    def rude() -> int:
+        sys.stdout.close()
+        os.close(2)
+        return 1
+
+    job = container(rude)
+    assert job.run()[0] == 0
+    assert job.outcome().status == "completed"
+
+
+def test_worker_imports_nothing_but_the_standard_library_boto3_and_cloudpickle() -> None:
+    code = (
+        "import sys, covalent_braket_plugin.worker, covalent_braket_plugin.runtime, cloudpickle\n"
+        "import boto3\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    )
+    loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
+    assert "boto3" in loaded
+    assert loaded.isdisjoint({"covalent", "pydantic", "braket", "pennylane", "numpy", "asyncio"})
