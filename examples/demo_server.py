@@ -160,10 +160,9 @@ def _process(state: Mapping[str, float]) -> psutil.Process | None:
     try:
         process = psutil.Process(int(state["pid"]))
         same = abs(process.create_time() - state["created"]) < 1
-        alive = same and process.status() != psutil.STATUS_ZOMBIE
     except (psutil.Error, KeyError):
         return None
-    return process if alive else None
+    return process if same and _alive(process) else None
 
 
 def _end_group(process: psutil.Process) -> None:
@@ -173,10 +172,19 @@ def _end_group(process: psutil.Process) -> None:
     """
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
-    with suppress(psutil.TimeoutExpired):
-        process.wait(STOP_SECONDS)
+    deadline = time.monotonic() + STOP_SECONDS
+    while _alive(process) and time.monotonic() < deadline:
+        time.sleep(0.05)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _alive(process: psutil.Process) -> bool:
+    """Whether it runs: a zombie only waits for its parent to notice that it has ended."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.Error:
+        return False
 
 
 def _answers(url: str) -> bool:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +37,10 @@ def test_the_demo_shows_right_results_and_says_how_to_stop(demo: DemoServer) -> 
     for words in ("fair_coin", "24 quantum tasks", "All results are right", "make demo-stop"):
         assert words in output
     assert "arning" not in output
+    link = re.search(r"UI +(http://\S+)", output)
+    assert link
+    with urllib.request.urlopen(link[1], timeout=30) as page:
+        assert b"<html" in page.read()
 
 
 @pytest.mark.e2e
