@@ -58,7 +58,9 @@ def run(simulator: Any, programs: ProgramSet, request: Document) -> Answer:
             **request["metadata"],
             requestedShots=request["shots"],
             successfulShots=succeeded,
-            programMetadata=[ProgramMetadata(executables=[_note(entry) for entry in item]) for item in results],
+            programMetadata=[
+                ProgramMetadata(executables=[_note(entry) for entry in item]) for item in results
+            ],
             endedAt=timestamp(),
             status="COMPLETED" if succeeded else "FAILED",
             totalFailedExecutables=len(failures),
