@@ -203,7 +203,7 @@ class BraketExecutor(AsyncBaseExecutor):
             ctx = await in_thread(self._context, may_start=False)
             collected = await in_thread(_collect, ctx, data, place)
         shared.retire(place)
-        return exchange.updates(task_group_metadata, collected)
+        return await in_thread(exchange.updates, task_group_metadata, collected)
 
     async def cancel(self, task_metadata: dict[str, Any], job_handle: Any) -> bool:
         """Cancel a node, whatever state it is in: not sent yet, queued, running, or ended.
