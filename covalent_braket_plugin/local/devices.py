@@ -37,7 +37,12 @@ class DeviceCatalogue:
         self._devices = {device.arn: device for device in fleet}
         self._documents: dict[str, str] = {}
         self._lock = threading.Lock()
-        self._queues: dict[tuple[str, str | None], QueueLength] = {}
+        # The SDK's `queue_depth` needs all three.
+        self._queues: dict[tuple[str, str | None], QueueLength] = {
+            ("QUANTUM_TASKS_QUEUE", "Normal"): lambda _: 0,
+            ("QUANTUM_TASKS_QUEUE", "Priority"): lambda _: 0,
+            ("JOBS_QUEUE", None): lambda _: 0,
+        }
 
     def operations(self) -> dict[str, Operation]:
         """The operations by name."""

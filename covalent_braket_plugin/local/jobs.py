@@ -157,6 +157,10 @@ class Jobs:
             statuses = [job.state.status.value for job in self._jobs.values()]
         return {status: statuses.count(status) for status in sorted(set(statuses))}
 
+    def waiting(self, device: str) -> int:
+        """How many jobs wait that were made for a device."""
+        return self._slots.waiting(device)
+
     def close(self, timeout: float) -> None:
         """Stop all running jobs and start no more; waits at most so many seconds per job."""
         with self._lock:

@@ -52,6 +52,11 @@ class Slots:
             rivals = [other for other in self._waiting if self._rivals(job, other)]
             return rivals.index(job) + 1
 
+    def waiting(self, device: str) -> int:
+        """How many jobs wait that were made for a device."""
+        with self._lock:
+            return sum(job.device == device for job in self._waiting)
+
     def close(self, timeout: float) -> None:
         """Start nothing any more and wait for what runs, at most so many seconds in all."""
         with self._lock:

@@ -97,6 +97,12 @@ def test_the_tracker_counts_tasks_and_simulated_time(sv1: AwsDevice) -> None:
     assert statistics["execution_duration"].total_seconds() > 0
 
 
+def test_the_depth_of_the_queues_is_shown(sv1: AwsDevice) -> None:
+    depth = sv1.queue_depth()
+    assert set(depth.quantum_tasks.values()) == {"0"}
+    assert depth.jobs == "0"
+
+
 def test_devices_are_found_in_all_regions(aws: BraketServer) -> None:
     found = {device.arn: device for device in AwsDevice.get_devices()}
     assert {DM1, GARNET, FORTE, CEPHEUS, IBEX} <= set(found)

@@ -10,12 +10,12 @@ from typing import Any
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from braket.aws import AwsQuantumJob, AwsSession
+from braket.aws import AwsDevice, AwsQuantumJob, AwsSession
 from braket.jobs import hybrid_job, load_job_checkpoint
 from braket.jobs.config import StoppingCondition
 
 from tests.support.braket_server import BraketServer, eventually
-from tests.support.quantum import SV1
+from tests.support.quantum import FORTE, SV1
 
 SCRIPT = str(Path(__file__).parent / "programs" / "energy.py")
 POLL = {"poll_interval_seconds": 0.1}
@@ -29,9 +29,9 @@ def angles(tmp_path: Path) -> str:
     return str(path)
 
 
-def create(aws: BraketServer, entry_point: str, **options: Any) -> AwsQuantumJob:
+def create(aws: BraketServer, entry_point: str, device: str = SV1, **options: Any) -> AwsQuantumJob:
     return AwsQuantumJob.create(
-        device=SV1,
+        device=device,
         source_module=SCRIPT,
         entry_point=f"energy:{entry_point}",
         role_arn=aws.info["role_arn"],
@@ -120,6 +120,18 @@ def test_a_running_job_can_be_cancelled(aws: BraketServer) -> None:
     assert ended(job)["status"] == "CANCELLED"
     with pytest.raises(ClientError, match="ConflictException"):
         job.cancel()
+
+
+def test_a_qpu_runs_one_job_at_a_time_and_shows_its_queue(aws: BraketServer) -> None:
+    first, second = create(aws, "sleep", FORTE), create(aws, "sleep", FORTE)
+    eventually(lambda: first.state() == "RUNNING")
+    assert second.state() == "QUEUED"
+    assert second.queue_position().queue_position == "1"
+    assert AwsDevice(FORTE).queue_depth().jobs == "1"
+    second.cancel()
+    assert second.state() == "CANCELLED"
+    first.cancel()
+    assert ended(first)["status"] == "CANCELLED"
 
 
 def test_a_job_that_takes_too_long_is_stopped(aws: BraketServer) -> None:

@@ -176,10 +176,11 @@ def test_a_wrong_change_of_status_is_refused(
 
 def test_get_device_shows_the_length_of_its_queues(catalogue: DeviceCatalogue) -> None:
     catalogue.report_queue("QUANTUM_TASKS_QUEUE", "Normal", lambda arn: 3 if arn == SV1 else 0)
-    catalogue.report_queue("JOBS_QUEUE", None, lambda arn: 0)
+    catalogue.report_queue("JOBS_QUEUE", None, lambda arn: 5)
     assert get(catalogue, SV1)["deviceQueueInfo"] == [
         {"queue": "QUANTUM_TASKS_QUEUE", "queueSize": "3", "queuePriority": "Normal"},
-        {"queue": "JOBS_QUEUE", "queueSize": "0"},
+        {"queue": "QUANTUM_TASKS_QUEUE", "queueSize": "0", "queuePriority": "Priority"},
+        {"queue": "JOBS_QUEUE", "queueSize": "5"},
     ]
 
 

@@ -513,7 +513,7 @@ def test_waiting_tasks_know_their_place(simulators: Simulators) -> None:
     shown = [braket.get(arn)["queueInfo"] for arn in places]
     assert [item["position"] for item in shown] == ["1", "2", "1"]
     device = braket.call("GetDevice", VIRGINIA, deviceArn=SV1)
-    assert [item["queueSize"] for item in device["deviceQueueInfo"]] == ["2", "1"]
+    assert [item["queueSize"] for item in device["deviceQueueInfo"]] == ["2", "1", "0"]
     cancel(braket, running)
 
 
