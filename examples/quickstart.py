@@ -99,9 +99,10 @@ def main() -> None:
     result = ct.get_result(dispatch_id, wait=True)
     assert result.status == "COMPLETED", result.error
 
-    print(f"<Z> after a Hadamard      {result.result['coin']:+.6f}    exact  0")
-    print(f"Ground state of H2        {result.result['energy']:+.6f} Ha exact {EXACT:+.6f} Ha")
-    assert abs(result.result["coin"]) < 1e-9
+    coin, energy = result.result["coin"], result.result["energy"]
+    print(f"|<Z>| after a Hadamard   {abs(coin):9.6f}    exact  0")
+    print(f"Ground state of H2       {energy:9.6f} Ha exact {EXACT:9.6f} Ha")
+    assert abs(coin) < 1e-9
     assert result.result["error"] < 1e-5
 
 
