@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from covalent_braket_plugin.local.calls import Call, CallCounter, identify
+from covalent_braket_plugin.local.calls import SERVICE, Call, CallCounter, identify
 from covalent_braket_plugin.local.faults import DROP, SLOW, Fault, Faults, fault_answer, parse_fault
 from covalent_braket_plugin.local.http_server import DropConnection
 from covalent_braket_plugin.local.rates import RateLimits
@@ -35,6 +36,8 @@ class LocalAws:
         account_id: The account that every caller has.
         rates: Request rates to enforce on Braket's operations, None for none.
         routes: Further control routes, by their name under ``/_local/``.
+        furnish: By service, what puts things there that AWS has from the start; called with the
+            region, before the first request from there is answered.
     """
 
     def __init__(
@@ -45,11 +48,15 @@ class LocalAws:
         *,
         rates: RateLimits | None = None,
         routes: dict[str, ControlRoute] | None = None,
+        furnish: dict[str, Callable[[str], None]] | None = None,
     ) -> None:
         self._braket = braket
         self._others = others
         self._account_id = account_id
         self._rates = rates
+        self._furnish = furnish or {}
+        self._furnished: set[tuple[str, str]] = set()
+        self._furnishing = threading.RLock()
         self._faults = Faults()
         self._calls = CallCounter()
         self._routes = {"faults": self._control_faults, "calls": self._control_calls}
@@ -83,8 +90,19 @@ class LocalAws:
         self, call: Call, environ: Environ, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
         if call.service != "braket":
+            self._furnish_for(call)
             return self._others(environ, start_response)
         return _send(self._braket_answer(call, environ), start_response)
+
+    def _furnish_for(self, call: Call) -> None:
+        furnish = self._furnish.get(call.service)
+        # What it puts there comes back through this same door, as our own calls.
+        if furnish is None or call.caller == SERVICE:
+            return
+        with self._furnishing:
+            if (call.service, call.region) not in self._furnished:
+                self._furnished.add((call.service, call.region))
+                furnish(call.region)
 
     def _braket_answer(self, call: Call, environ: Environ) -> Answer:
         if self._rates is not None:

@@ -13,14 +13,17 @@ from urllib.parse import parse_qs, unquote
 
 from covalent_braket_plugin.local.wire import Match
 
-__all__ = ["SERVICE_AGENT", "Call", "CallCounter", "identify"]
+__all__ = ["SERVICE", "SERVICE_AGENT", "Call", "CallCounter", "identify"]
 
 SERVICE_AGENT = "covalent-braket-local"
 """User agent of the calls that the local Braket makes itself, for jobs and results."""
 
+SERVICE = "service"
+"""Class of caller of those calls."""
+
 _SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
 _AGENTS = (
-    (SERVICE_AGENT, "service"),
+    (SERVICE_AGENT, SERVICE),
     ("covalent-braket-worker", "job"),
     ("covalent-braket-plugin", "dispatcher"),
 )

@@ -22,6 +22,7 @@ __all__ = ["start", "status", "stop"]
 START_TIMEOUT_SECONDS = 60.0
 STOP_TIMEOUT_SECONDS = 20.0
 POLL_SECONDS = 0.02
+LAST_BREATH_SECONDS = 2.0
 
 
 def start(
@@ -101,12 +102,13 @@ def status(state_dir: Path) -> dict[str, Any] | None:
 
 
 def _refuse_deaf_server(state: StateDir) -> None:
-    pid = state.server_pid()
-    if pid is not None:
-        raise LocalBraketError(
-            f"A local Braket (process {pid}) runs in {state.path} but does not answer. "
-            "Stop it first: covalent-braket local stop"
-        )
+    # The lock of a server that has just died may still be seen for a moment.
+    if _gone(state, LAST_BREATH_SECONDS):
+        return
+    raise LocalBraketError(
+        f"A local Braket (process {state.server_pid()}) runs in {state.path} but does not answer. "
+        "Stop it first: covalent-braket local stop"
+    )
 
 
 def _spawn(state: StateDir, options: Options) -> subprocess.Popen[bytes]:

@@ -20,7 +20,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 from xml.sax.saxutils import escape
 
-from covalent_braket_plugin.local.calls import Call
+from covalent_braket_plugin.local.calls import SERVICE, Call
 from covalent_braket_plugin.local.service import ServiceError
 from covalent_braket_plugin.local.wire import Answer, error_answer
 
@@ -78,7 +78,7 @@ class Fault:
         name = f"{call.service}:{call.operation}"
         wanted = self.operation if ":" in self.operation else f"braket:{self.operation}"
         everything = self.operation == "*"
-        right_caller = self.caller in ("", call.caller) and call.caller != "service"
+        right_caller = self.caller in ("", call.caller) and call.caller != SERVICE
         return right_caller and (everything or fnmatchcase(name, wanted))
 
 
@@ -143,6 +143,9 @@ def fault_answer(fault: Fault, call: Call) -> Answer:
     status = fault.status or status
     if call.service in _XML_SERVICES:
         return _xml_answer(error, status, call.service)
+    if call.service != "braket":
+        # Services of the JSON protocols read the code from the body.
+        error.members["__type"] = error.code
     return error_answer(error, status)
 
 

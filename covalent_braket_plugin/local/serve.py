@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from logging.handlers import RotatingFileHandler
 from typing import Any
 
 from covalent_braket_plugin import __version__
@@ -50,6 +51,7 @@ TRUST_POLICY = {
         }
     ],
 }
+ACCESS_LOG_BYTES = 20 * 1024 * 1024
 SHUTDOWN_MARGIN_SECONDS = 5.0
 
 
@@ -71,6 +73,7 @@ class LocalBraket:
         self._namespaces = options.namespaces and self._probe_namespaces()
         self._devices = DeviceCatalogue()
         self._jobs = self._make_jobs()
+        self._devices.report_queue("JOBS_QUEUE", None, self._jobs.waiting)
         self._tasks = QuantumTasks(self._s3, self._devices, self._jobs.job_of_token)
         self._server.app = self._application()
 
@@ -99,9 +102,8 @@ class LocalBraket:
         )
 
     def warm_up(self) -> None:
-        """Load what the first job and the first quantum task would have to wait for."""
+        """Load what the first quantum task would have to wait for."""
         self._tasks.warm_up()
-        stock_images.publish(self._clients)
 
     def close(self) -> None:
         """Stop jobs and simulators, then the server."""
@@ -140,7 +142,14 @@ class LocalBraket:
             "health": self._health,
             "devices": lambda method, body: self._devices.control(method, body or {}),
         }
-        return LocalAws(BraketWire(operations), _moto(), ACCOUNT_ID, rates=rates, routes=routes)
+        return LocalAws(
+            BraketWire(operations),
+            _moto(),
+            ACCOUNT_ID,
+            rates=rates,
+            routes=routes,
+            furnish={"ecr": lambda region: stock_images.publish(self._clients, region)},
+        )
 
     def _health(self, method: str, body: Any) -> Any:
         return {
@@ -168,31 +177,42 @@ def serve(options: Options) -> None:
     """
     began = time.monotonic()
     state = StateDir(options.state_dir)
-    with state.serving(), state.access_log.open("w", buffering=1) as access:
+    state.serve()
+    if not options.keep_job_dirs:
         shutil.rmtree(state.jobs, ignore_errors=True)
-        stopped = _stop_signals()
-        braket = LocalBraket(options, lambda line: _write_access(access, line))
-        braket.start()
-        state.write(braket.info())
-        log.info("ready at %s after %.2f s", braket.endpoint_url, time.monotonic() - began)
-        braket.warm_up()
-        stopped.wait()
-        log.info("stopping")
-        state.remove()
-        braket.close()
-        log.info("stopped")
+    wait_for_signal = _stop_signals()
+    braket = LocalBraket(options, _access_log(state))
+    braket.start()
+    state.write(braket.info())
+    log.info("ready at %s after %.2f s", braket.endpoint_url, time.monotonic() - began)
+    braket.warm_up()
+    wait_for_signal()
+    log.info("stopping")
+    state.remove()
+    braket.close()
+    log.info("stopped")
 
 
-def _stop_signals() -> threading.Event:
-    stopped = threading.Event()
+def _stop_signals() -> Callable[[], object]:
+    """Have SIGTERM and SIGINT noted; returns what waits for the first of them."""
+    # Python runs handlers in the main thread only, and nothing wakes it if the kernel gives the
+    # signal to another; the wake-up pipe is written to by whichever thread it hits.
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stopped.set())
-    return stopped
+        signal.signal(number, lambda *_: None)
+    return lambda: os.read(reading, 1)
 
 
-def _write_access(file: Any, line: str) -> None:
-    if not file.closed:
-        file.write(f"{datetime.now(UTC).isoformat(timespec='milliseconds')} {line}\n")
+def _access_log(state: StateDir) -> Callable[[str], None]:
+    """One line per request, in a file of its own that cannot grow without end."""
+    handler = RotatingFileHandler(state.access_log, maxBytes=ACCESS_LOG_BYTES, backupCount=1)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    access = logging.getLogger(f"{__name__}.access")
+    access.propagate = False
+    access.addHandler(handler)
+    return access.info
 
 
 def _moto() -> Any:

@@ -28,6 +28,10 @@ LOG_TAIL_LINES = 15
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
+# Files whose locks are held until this process ends.
+_held: list[IO[str]] = []
+
+
 class LockTaken(Exception):
     """Somebody else holds the lock."""
 
@@ -122,21 +126,24 @@ class StateDir:
                 time.sleep(LOCK_POLL_SECONDS)
             yield
 
-    @contextlib.contextmanager
-    def serving(self) -> Iterator[None]:
-        """Be the server of this directory.
+    def serve(self) -> None:
+        """Become the server of this directory, until this process ends.
+
+        The lock is never let go: it must outlive everything else, so that whoever sees it free
+        knows that the process is gone.
 
         Raises:
-            LockTaken: There is one already.
+            LockTaken: There is a server already.
         """
         self.make()
-        with (self.path / "server.lock").open("a+") as file:
-            if not _locked(file):
-                raise LockTaken
-            file.truncate(0)
-            file.write(str(os.getpid()))
-            file.flush()
-            yield
+        file = (self.path / "server.lock").open("a+")
+        if not _locked(file):
+            file.close()
+            raise LockTaken
+        file.truncate(0)
+        file.write(str(os.getpid()))
+        file.flush()
+        _held.append(file)
 
     def server_pid(self) -> int | None:
         """Process id of the server that holds the lock, None if nobody does."""

@@ -27,17 +27,18 @@ MANIFEST = {
 }
 
 
-def publish(clients: AwsClients) -> None:
-    """Make the repository and the image's two tags in all regions.
+def publish(clients: AwsClients, region: str) -> None:
+    """Make the repository and the image's two tags in a region, if AWS has them there.
 
     Args:
         clients: Clients of the local endpoint.
+        region: The region.
     """
+    if region not in REGIONS:
+        return
     # ECR by moto shows only the tag that came last; the SDK looks for the one with the version.
     tags = ("latest", f"1.0-cpu-py{sys.version_info.major}{sys.version_info.minor}-local")
-    for region in REGIONS:
-        ecr = clients.client("ecr", region)
-        ecr.create_repository(repositoryName=REPOSITORY)
-        for tag in tags:
-            manifest = json.dumps(MANIFEST)
-            ecr.put_image(repositoryName=REPOSITORY, imageManifest=manifest, imageTag=tag)
+    ecr = clients.client("ecr", region)
+    ecr.create_repository(repositoryName=REPOSITORY)
+    for tag in tags:
+        ecr.put_image(repositoryName=REPOSITORY, imageManifest=json.dumps(MANIFEST), imageTag=tag)

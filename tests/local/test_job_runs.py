@@ -9,6 +9,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,7 +35,7 @@ def plain_lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
     server.stop()
 
 
-def events(job: dict) -> list[str]:
+def events(job: dict[str, Any]) -> list[str]:
     return [event["eventType"] for event in job["events"]]
 
 
@@ -164,7 +165,9 @@ def test_a_missing_input_fails_the_job_and_names_it(lab: Lab) -> None:
 def test_checkpoints_are_restored_and_kept(lab: Lab, path: str | None, seen_at: str) -> None:
     folder = f"checkpoints/{len(seen_at)}"
     lab.put(f"{folder}/old.json", "old")
-    config = {"s3Uri": f"s3://{lab.info['bucket']}/{folder}"} | ({"localPath": path} if path else {})
+    config = {"s3Uri": f"s3://{lab.info['bucket']}/{folder}"} | (
+        {"localPath": path} if path else {}
+    )
     job = lab.run("checkpoint", checkpointConfig=config)
     assert lab.shown(job) == {"found": ["old.json"], "directory": seen_at.rstrip("/")}
     assert lab.keys(folder) == [f"{folder}/{name}.json" for name in ("last", "new", "old")]
@@ -188,7 +191,11 @@ def test_checkpoints_go_up_while_the_job_runs(lab: Lab) -> None:
     ("do", "parameters", "reason"),
     [
         ("end", {"code": "3"}, "AlgorithmError: , exit code: 3"),
-        ("kill", {}, "AlgorithmError: The process was killed by signal 9 (SIGKILL), exit code: 137"),
+        (
+            "kill",
+            {},
+            "AlgorithmError: The process was killed by signal 9 (SIGKILL), exit code: 137",
+        ),
         ("fail", {"text": "ValueError: no"}, "AlgorithmError: ValueError: no, exit code: 1"),
         ("fail", {"text": "late words", "code": "0"}, "AlgorithmError: late words"),
     ],
@@ -258,7 +265,7 @@ def test_jobs_over_the_slots_wait_and_can_be_cancelled_before_they_start(lab: La
         lab.wait(arn, "RUNNING")
     first, second = lab.create("model", name="first"), lab.create("model", name="second")
 
-    def queue(arn: str) -> dict:
+    def queue(arn: str) -> Any:
         return braket.get_job(jobArn=arn, additionalAttributeNames=["QueueInfo"])["queueInfo"]
 
     assert queue(first) == {"queue": "JOBS_QUEUE", "position": "1"}

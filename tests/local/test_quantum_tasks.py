@@ -36,6 +36,7 @@ from tests.support.quantum import (
     SV1,
     TN1,
     VIRGINIA,
+    FullStore,
     QuantumBraket,
     SteppingClock,
     program,
@@ -244,13 +245,8 @@ def test_a_simulator_that_cannot_start_is_named() -> None:
     pool.close()
 
 
-def test_results_that_cannot_be_stored_fail_the_task(braket: QuantumBraket) -> None:
-    class Full(type(braket.store)):  # type: ignore[misc]
-        def put(self, region: str, bucket: str, key: str, body: bytes) -> None:
-            raise OSError("the bucket is gone")
-
-    braket.store.__class__ = Full
-    task = braket.run(program(HADAMARD))
+def test_results_that_cannot_be_stored_fail_the_task(simulators: Simulators) -> None:
+    task = QuantumBraket(simulators, store=FullStore(BUCKET)).run(program(HADAMARD))
     assert (task["status"], task["failureReason"]) == ("FAILED", "the bucket is gone")
 
 
@@ -522,18 +518,6 @@ def test_many_tasks_at_once_all_end(braket: QuantumBraket) -> None:
         tasks = list(threads.map(lambda _: braket.run(program(HADAMARD)), range(60)))
     assert {task["status"] for task in tasks} == {"COMPLETED"}
     assert len({task["outputS3Directory"] for task in tasks}) == 60
-
-
-def test_a_closed_pool_takes_nothing_and_leaves_no_process() -> None:
-    pool = Simulators(size=2)
-    before = {child.pid for child in psutil.Process().children()}
-    pool.submit({"do": "warm_up"}).result(30)
-    children = {child.pid for child in psutil.Process().children()} - before
-    assert children
-    pool.close()
-    with pytest.raises(SimulatorCrashed, match="closed"):
-        pool.submit({"do": "warm_up"})
-    assert not any(psutil.pid_exists(pid) for pid in children)
 
 
 # --- the state machine

@@ -190,8 +190,11 @@ def build_wheel(directory, config_settings=None, metadata_directory=None):
     with zipfile.ZipFile(f"{directory}/{file}", "w") as wheel:
         wheel.writestr("tiny_package_of_the_test.py", "X = 7")
         info = f"{NAME}.dist-info"
-        wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: tiny_package_of_the_test\\nVersion: 1.0\\n")
-        wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        name, version = NAME.split("-")
+        meta = f"Metadata-Version: 2.1\\nName: {name}\\nVersion: {version}\\n"
+        wheel.writestr(f"{info}/METADATA", meta)
+        tag = "Root-Is-Purelib: true\\nTag: py3-none-any\\n"
+        wheel.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\\nGenerator: t\\n{tag}")
         wheel.writestr(f"{info}/RECORD", "")
     return file
 """

@@ -1,0 +1,175 @@
+"""The wire, below boto3: paths, errors, connections, who may connect."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from tests.local.conftest import Lab
+
+
+def send(
+    lab: Lab, method: str, path: str, body: Any = None, **headers: str
+) -> tuple[int, dict[str, str], Any]:
+    """Send one signed request; returns status, headers and parsed body."""
+    data = json.dumps(body).encode() if body is not None else b""
+    request = AWSRequest(method, f"{lab.endpoint_url}{path}", data=data)
+    SigV4Auth(Credentials("a", "b"), "braket", "us-east-1").add_auth(request)
+    signed = {**dict(request.headers), **{key.replace("_", "-"): v for key, v in headers.items()}}
+    with closing(http.client.HTTPConnection("127.0.0.1", lab.info["port"], timeout=10)) as line:
+        line.request(method, path, data, signed)
+        answer = line.getresponse()
+        return answer.status, dict(answer.headers), json.loads(answer.read())
+
+
+def test_an_unknown_route_is_a_json_404(lab: Lab) -> None:
+    status, headers, body = send(lab, "GET", "/no/such/route")
+    assert status == 404
+    assert headers["Content-Type"] == "application/json"
+    assert "message" in body
+
+
+def test_an_arn_travels_as_one_encoded_segment(lab: Lab) -> None:
+    arn = lab.run("end", parameters={"code": "0"})["jobArn"]
+    assert send(lab, "GET", f"/job/{quote(arn, safe='')}")[0] == 200
+    assert send(lab, "GET", f"/job/{arn}")[0] == 404
+
+
+def test_errors_name_their_code_in_a_header_and_their_text_in_the_body(lab: Lab) -> None:
+    arn = "arn:aws:braket:us-east-1:000000000000:job/none"
+    status, headers, body = send(lab, "GET", f"/job/{quote(arn, safe='')}")
+    assert status == 404
+    assert headers["x-amzn-errortype"] == "ResourceNotFoundException"
+    assert arn in body["message"]
+    assert headers["x-amzn-requestid"]
+
+
+@pytest.mark.parametrize("data", [b"{", b"[]", b"\xff"])
+def test_a_body_that_is_no_json_object_is_a_bad_request(lab: Lab, data: bytes) -> None:
+    request = AWSRequest("POST", f"{lab.endpoint_url}/jobs", data=data)
+    SigV4Auth(Credentials("a", "b"), "braket", "us-east-1").add_auth(request)
+    with closing(http.client.HTTPConnection("127.0.0.1", lab.info["port"], timeout=10)) as line:
+        line.request("POST", "/jobs", data, dict(request.headers))
+        answer = line.getresponse()
+        assert answer.status == 400
+        assert answer.headers["x-amzn-errortype"] == "BadRequestException"
+
+
+def test_times_travel_as_iso_8601_text(lab: Lab) -> None:
+    arn = lab.run("end", parameters={"code": "0"})["jobArn"]
+    _, _, body = send(lab, "GET", f"/job/{quote(arn, safe='')}")
+    assert body["createdAt"].endswith("Z")
+    assert len(body["createdAt"]) == len("2026-01-01T00:00:00.000Z")
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "https://evil.test"}, {"Host": "evil.test:80"}])
+def test_web_pages_are_refused(lab: Lab, headers: dict[str, str]) -> None:
+    assert send(lab, "POST", "/jobs", {"filters": []}, **headers)[0] == 403
+
+
+def test_it_listens_on_loopback_only(lab: Lab) -> None:
+    port = f"{lab.info['port']:04X}"
+    sockets = [line.split()[1] for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    assert {place for place in sockets if place.endswith(f":{port}")} >= {f"0100007F:{port}"}
+    assert f"00000000:{port}" not in sockets
+    six = Path("/proc/net/tcp6")
+    assert not six.exists() or f":{port} " not in six.read_text().replace("\n", " \n")
+
+
+def test_a_connection_serves_many_requests(lab: Lab) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", lab.info["port"], timeout=10)) as line:
+        line.connect()
+        first = line.sock
+        for _ in range(3):
+            line.request("GET", "/_local/health")
+            assert json.load(line.getresponse())["status"] == "ok"
+            assert line.sock is first
+
+
+def test_a_client_that_waits_for_leave_to_send_its_body_gets_it(lab: Lab) -> None:
+    with closing(socket.create_connection(("127.0.0.1", lab.info["port"]), timeout=10)) as line:
+        line.sendall(
+            b"POST /_local/faults HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 2\r\n"
+            b"Expect: 100-continue\r\n\r\n"
+        )
+        assert line.recv(100).startswith(b"HTTP/1.1 100")
+        line.sendall(b"[]")
+        assert line.recv(4096).startswith(b"HTTP/1.1 200")
+
+
+def test_a_body_in_chunks_is_put_together(lab: Lab) -> None:
+    with closing(http.client.HTTPConnection("127.0.0.1", lab.info["port"], timeout=10)) as line:
+        for _ in range(2):
+            line.request(
+                "POST",
+                "/_local/faults",
+                iter([b"[", b"]"]),
+                encode_chunked=True,
+                headers={"Transfer-Encoding": "chunked"},
+            )
+            answer = line.getresponse()
+            assert answer.status == 200
+            answer.read()
+
+
+def test_malformed_requests_do_not_stop_the_server(lab: Lab) -> None:
+    with closing(socket.create_connection(("127.0.0.1", lab.info["port"]), timeout=10)) as line:
+        line.sendall(b"nonsense\r\n\r\n")
+        line.recv(4096)
+    assert lab.control("GET", "health")["status"] == "ok"
+
+
+def test_large_objects_go_in_and_out_in_parts(lab: Lab, tmp_path: Path) -> None:
+    source, target = tmp_path / "in", tmp_path / "out"
+    source.write_bytes(os.urandom(1 << 20) * 20)
+    s3 = lab.client("s3")
+    s3.upload_file(str(source), lab.info["bucket"], "large")
+    s3.download_file(lab.info["bucket"], "large", str(target))
+    assert source.read_bytes() == target.read_bytes()
+
+
+def test_get_job_answers_within_five_milliseconds(lab: Lab) -> None:
+    arn = lab.run("end", parameters={"code": "0"})["jobArn"]
+    braket, times = lab.client("braket"), []
+    for _ in range(50):
+        began = time.perf_counter()
+        braket.get_job(jobArn=arn)
+        times.append(time.perf_counter() - began)
+    # The best of the calls: others may use this machine too.
+    assert min(times) < 0.005
+    assert statistics.median(times) < 0.05
+
+
+def test_the_other_services_are_there(lab: Lab) -> None:
+    assert lab.client("sts").get_caller_identity()["Account"] == "000000000000"
+    roles = lab.client("iam").list_roles(PathPrefix="/service-role/")["Roles"]
+    assert lab.info["role_arn"] in [role["Arn"] for role in roles]
+    buckets = lab.client("s3").list_buckets()["Buckets"]
+    assert lab.info["bucket"] in [bucket["Name"] for bucket in buckets]
+    for region in ("us-east-1", "eu-west-2"):
+        repositories = lab.client("ecr", region).describe_repositories()["repositories"]
+        assert [item["repositoryName"] for item in repositories] == ["amazon-braket-base-jobs"]
+
+
+def test_a_program_without_any_settings_but_the_endpoint_works(lab: Lab) -> None:
+    program = "import boto3; print(len(boto3.client('s3').list_buckets()['Buckets']) > 0)"
+    environment = {"PATH": os.environ["PATH"], **lab.environment()}
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "True", done.stderr
