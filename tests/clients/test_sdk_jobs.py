@@ -50,7 +50,7 @@ def ended(job: AwsQuantumJob) -> dict[str, Any]:
 def test_a_script_runs_as_a_job(
     aws: BraketServer, angles: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    options = {"hyperparameters": {"scale": 2}, "input_data": {"angles": angles}}
+    options: dict[str, Any] = {"hyperparameters": {"scale": 2}, "input_data": {"angles": angles}}
     job = create(aws, "main", tags={"who": "me"}, **options)
     result = job.result(**POLL)
     expected = [math.cos(2 * angle) for angle in (0.0, 0.5, 1.0)]
@@ -82,7 +82,7 @@ def test_a_script_runs_as_a_job(
 
 
 def test_a_job_goes_on_from_the_checkpoint_of_another(aws: BraketServer, angles: str) -> None:
-    options = {"hyperparameters": {"scale": 1}, "input_data": {"angles": angles}}
+    options: dict[str, Any] = {"hyperparameters": {"scale": 1}, "input_data": {"angles": angles}}
     first = create(aws, "main", **options)
     first.result(**POLL)
     name = first.name
@@ -99,7 +99,7 @@ def test_a_job_goes_on_from_the_checkpoint_of_another(aws: BraketServer, angles:
 def test_waiting_for_a_job_shows_its_log(
     aws: BraketServer, angles: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    options = {"hyperparameters": {"scale": 1}, "input_data": {"angles": angles}}
+    options: dict[str, Any] = {"hyperparameters": {"scale": 1}, "input_data": {"angles": angles}}
     job = create(aws, "main", wait_until_complete=True, **options)
     assert job.state(use_cached_value=True) == "COMPLETED"
     assert f"measured 3 energies in {job.name}" in capsys.readouterr().out

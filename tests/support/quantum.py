@@ -55,6 +55,13 @@ class MemoryStore:
         return bucket in self.buckets
 
 
+class FullStore(MemoryStore):
+    """An object store that takes nothing."""
+
+    def put(self, region: str, bucket: str, key: str, body: bytes) -> None:
+        raise OSError("the bucket is gone")
+
+
 class SteppingClock:
     """Each look is one second later than the one before."""
 
@@ -87,8 +94,9 @@ class QuantumBraket:
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         *,
         patience_seconds: float = 30,
+        store: MemoryStore | None = None,
     ) -> None:
-        self.store = MemoryStore(BUCKET)
+        self.store = store or MemoryStore(BUCKET)
         self.devices = DeviceCatalogue(simulators)
         self.tasks = QuantumTasks(
             self.store,
