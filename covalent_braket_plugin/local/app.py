@@ -11,6 +11,7 @@ from typing import Any
 from covalent_braket_plugin.local.calls import SERVICE, Call, CallCounter, identify
 from covalent_braket_plugin.local.faults import DROP, SLOW, Fault, Faults, fault_answer, parse_fault
 from covalent_braket_plugin.local.http_server import DropConnection
+from covalent_braket_plugin.local.memory import MemoryKeeper
 from covalent_braket_plugin.local.rates import RateLimits
 from covalent_braket_plugin.local.service import Caller, ServiceError
 from covalent_braket_plugin.local.wire import Answer, BraketWire, error_answer, json_answer
@@ -59,6 +60,7 @@ class LocalAws:
         self._furnishing = threading.RLock()
         self._faults = Faults()
         self._calls = CallCounter()
+        self._memory = MemoryKeeper()
         self._routes = {"faults": self._control_faults, "calls": self._control_calls}
         self._routes |= routes or {}
 
@@ -71,6 +73,7 @@ class LocalAws:
             return _send(self._control(environ), start_response)
         call = identify(environ, self._braket.match)
         self._calls.add(call)
+        self._memory.received(int(environ.get("CONTENT_LENGTH") or 0))
         return self._answer(call, environ, start_response)
 
     def _answer(

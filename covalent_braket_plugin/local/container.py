@@ -18,6 +18,7 @@ import os
 import runpy
 import shutil
 import sys
+import tarfile
 import traceback
 import typing
 from collections.abc import Callable, Mapping
@@ -177,7 +178,9 @@ def _unpack(archive: Path, compression: str, target: Path) -> None:
     elif kind == "zip":
         shutil.unpack_archive(archive, target, "zip")
     else:
-        shutil.unpack_archive(archive, target, "gztar", filter="data")
+        # Early 3.11 releases, such as Debian 12's, have no filters yet.
+        safely: dict[str, Any] = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}
+        shutil.unpack_archive(archive, target, "gztar", **safely)
 
 
 def _resolve(entry_point: str) -> Callable[[], object]:

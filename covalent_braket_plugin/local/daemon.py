@@ -14,6 +14,7 @@ from typing import Any
 
 from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.local.job_env import package_path
+from covalent_braket_plugin.local.memory import ALLOCATOR_SETTINGS
 from covalent_braket_plugin.local.options import Options
 from covalent_braket_plugin.local.state import StateDir
 
@@ -128,7 +129,7 @@ def _spawn(state: StateDir, options: Options) -> subprocess.Popen[bytes]:
 def _environment(environ: Mapping[str, str]) -> dict[str, str]:
     """The starter's environment without what AWS tools read: this is no place for credentials."""
     kept = {name: value for name, value in environ.items() if not name.startswith("AWS_")}
-    return {**kept, "PYTHONPATH": package_path()}
+    return {**kept, **ALLOCATOR_SETTINGS, "PYTHONPATH": package_path()}
 
 
 def _wait_until_ready(

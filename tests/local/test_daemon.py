@@ -56,7 +56,7 @@ def test_start_says_where_it_is_and_stop_leaves_nothing(state_dir: Path) -> None
     assert found is not None
     assert found["health"]["pid"] == info["pid"]
     assert daemon.stop(state_dir)
-    assert not alive(info["pid"])
+    eventually(lambda: not alive(info["pid"]), 2)
     assert not (state_dir / "endpoint.json").exists()
     assert daemon.status(state_dir) is None
     assert not daemon.stop(state_dir)
@@ -146,7 +146,7 @@ def test_stopping_ends_the_jobs_with_all_their_processes(state_dir: Path) -> Non
     lab = Lab(state_dir, start(state_dir, grace_seconds=0.5))
     shown = lab.shown(lab.wait(lab.create("stubborn"), "RUNNING"))
     assert daemon.stop(state_dir)
-    assert not alive(shown["pid"])
+    eventually(lambda: not alive(shown["pid"]), 2)
     eventually(lambda: not alive(shown["child"]))
     assert not list((state_dir / "jobs").iterdir())
 

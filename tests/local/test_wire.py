@@ -143,6 +143,22 @@ def test_large_objects_go_in_and_out_in_parts(lab: Lab, tmp_path: Path) -> None:
     assert source.read_bytes() == target.read_bytes()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_memory_does_not_grow_with_every_upload(lab: Lab, tmp_path: Path) -> None:
+    def resident_megabytes() -> int:
+        status = Path(f"/proc/{lab.info['pid']}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmRSS:"))
+        return int(line.split()[1]) // 1024
+
+    source = tmp_path / "in"
+    source.write_bytes(os.urandom(1 << 20) * 50)
+    before = resident_megabytes()
+    for _ in range(6):
+        lab.client("s3").upload_file(str(source), lab.info["bucket"], "again")
+        lab.client("s3").delete_object(Bucket=lab.info["bucket"], Key="again")
+    assert resident_megabytes() - before < 200
+
+
 def test_get_job_answers_within_five_milliseconds(lab: Lab) -> None:
     arn = lab.run("end", parameters={"code": "0"})["jobArn"]
     braket, times = lab.client("braket"), []
