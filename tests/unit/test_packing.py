@@ -100,7 +100,8 @@ def test_packed_group_runs_from_its_payload_alone(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes(manifest.to_json())
     assert runtime.run_directory(tmp_path) == 0
     value = TransportableObject.deserialize((tmp_path / "value-0.tobj").read_bytes())
-    assert value.get_deserialized() == 3
+    loaded: Any = value.get_deserialized()
+    assert loaded == 3
 
 
 def test_payload_that_was_changed_is_not_loaded(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import io
 from pathlib import Path
+from typing import Any
 
 import cloudpickle
 import numpy as np
@@ -53,7 +54,8 @@ def test_covalent_reads_what_we_write(tmp_path: Path) -> None:
     value = {"energy": -1.137, "array": np.arange(5)}
     payload.dump_value(value, tmp_path / "v", name="The value")
     read = TransportableObject.deserialize((tmp_path / "v").read_bytes())
-    assert read.get_deserialized()["energy"] == -1.137
+    loaded: Any = read.get_deserialized()
+    assert loaded["energy"] == -1.137
     assert read.object_string == str(value)
     assert read.python_version == payload.own_versions().python
 
