@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -139,11 +140,13 @@ class DemoServer:
 
     def _end(self) -> bool:
         try:
-            process = _process(json.loads(self._state.read_text()))
+            state = json.loads(self._state.read_text())
         except (OSError, ValueError):
-            process = None
+            return False
+        process = _process(state)
         if process is not None:
             _end_group(process)
+        _end_orphans(state)
         self._state.unlink(missing_ok=True)
         return process is not None
 
@@ -155,7 +158,7 @@ class DemoServer:
             yield
 
 
-def _process(state: Mapping[str, float]) -> psutil.Process | None:
+def _process(state: Mapping[str, Any]) -> psutil.Process | None:
     """The process that the state file speaks of, not another that got its number since."""
     try:
         process = psutil.Process(int(state["pid"]))
@@ -177,6 +180,15 @@ def _end_group(process: psutil.Process) -> None:
         time.sleep(0.05)
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
+
+
+def _end_orphans(state: Mapping[str, Any]) -> None:
+    """End what a server left that was killed: the children of its process group."""
+    port = str(state["url"]).rpartition(":")[2]
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, ProcessLookupError):
+            if os.getpgid(process.pid) == state["pid"] and port in process.cmdline():
+                process.kill()
 
 
 def _alive(process: psutil.Process) -> bool:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.request
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from demo_server import DemoServer
 
@@ -28,6 +32,15 @@ def run_demo(server: DemoServer, *arguments: str, folder: Path = EXAMPLES) -> tu
         command, env=environment, capture_output=True, text=True, timeout=150, check=False
     )
     return done.returncode, done.stdout + done.stderr
+
+
+def group_of(leader: int) -> set[int]:
+    found = set()
+    for pid in psutil.pids():
+        with suppress(ProcessLookupError):
+            if os.getpgid(pid) == leader:
+                found.add(pid)
+    return found
 
 
 @pytest.mark.e2e
@@ -83,6 +96,16 @@ def test_the_quickstart_runs_beside_any_server(demo: DemoServer) -> None:
 
 
 @pytest.mark.e2e
+def test_a_killed_server_is_replaced_and_leaves_nobody_behind(demo: DemoServer) -> None:
+    url = demo.find_or_start()
+    state = json.loads((demo.folder / "covalent-server.json").read_text())
+    os.kill(state["pid"], signal.SIGKILL)
+    assert demo.find_or_start() != url
+    # The server itself was a child of this process, which has not asked yet how it ended.
+    assert group_of(state["pid"]) <= {state["pid"]}
+
+
+@pytest.mark.e2e
 def test_stopping_the_demo_ends_both_servers(demo: DemoServer) -> None:
     demo.find_or_start()
     local_endpoint.find_or_start(demo.local_braket)
@@ -116,8 +139,6 @@ def test_a_users_own_settings_do_not_reach_the_demo(tmp_path: Path) -> None:
 
 def quickstart_constants(tmp_path: Path) -> tuple[dict[str, float], float]:
     """Read from a fresh process, since importing Covalent writes into the home."""
-    import json
-
     code = "import json, quickstart as q; print(json.dumps([q.H2, q.EXACT]))"
     environment = DemoServer(tmp_path).environment(os.environ)
     done = subprocess.run(
