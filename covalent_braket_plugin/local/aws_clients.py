@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from covalent_braket_plugin.local.calls import SERVICE_AGENT
+from covalent_braket_plugin.local.server.calls import SERVICE_AGENT
 
 __all__ = ["DUMMY_KEY", "S3", "AwsClients"]
 

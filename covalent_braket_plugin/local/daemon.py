@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from covalent_braket_plugin.errors import LocalBraketError
-from covalent_braket_plugin.local.job_env import package_path
+from covalent_braket_plugin.local.jobs.job_env import package_path
 from covalent_braket_plugin.local.memory import ALLOCATOR_SETTINGS
 from covalent_braket_plugin.local.options import Options
 from covalent_braket_plugin.local.state import StateDir

@@ -15,21 +15,21 @@ from logging.handlers import RotatingFileHandler
 from typing import Any
 
 from covalent_braket_plugin import __version__
-from covalent_braket_plugin.local import stock_images
-from covalent_braket_plugin.local.app import ControlRoute, LocalAws
 from covalent_braket_plugin.local.aws_clients import S3, AwsClients
-from covalent_braket_plugin.local.devices import DeviceCatalogue
-from covalent_braket_plugin.local.http_server import LoopbackServer
-from covalent_braket_plugin.local.images import Images
-from covalent_braket_plugin.local.jobs import Jobs
+from covalent_braket_plugin.local.jobs import stock_images
+from covalent_braket_plugin.local.jobs.images import Images
+from covalent_braket_plugin.local.jobs.operations import Jobs
+from covalent_braket_plugin.local.jobs.runner import Runner, RunnerOptions
+from covalent_braket_plugin.local.jobs.sandbox import namespaces_work
+from covalent_braket_plugin.local.jobs.tags import Tags
 from covalent_braket_plugin.local.options import Options
-from covalent_braket_plugin.local.quantum_tasks import QuantumTasks
-from covalent_braket_plugin.local.rates import RateLimits
-from covalent_braket_plugin.local.runner import Runner, RunnerOptions
-from covalent_braket_plugin.local.sandbox import namespaces_work
+from covalent_braket_plugin.local.quantum.devices import DeviceCatalogue
+from covalent_braket_plugin.local.quantum.quantum_tasks import QuantumTasks
+from covalent_braket_plugin.local.server.app import ControlRoute, LocalAws
+from covalent_braket_plugin.local.server.http_server import LoopbackServer
+from covalent_braket_plugin.local.server.rates import RateLimits
+from covalent_braket_plugin.local.server.wire import BraketWire
 from covalent_braket_plugin.local.state import StateDir
-from covalent_braket_plugin.local.tags import Tags
-from covalent_braket_plugin.local.wire import BraketWire
 
 __all__ = ["LocalBraket", "serve"]
 

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from braket.schema_common import BraketSchemaBase
 
-from covalent_braket_plugin.local.devices import DeviceCatalogue
-from covalent_braket_plugin.local.fleet import FLEET, Device
+from covalent_braket_plugin.local.quantum.devices import DeviceCatalogue
+from covalent_braket_plugin.local.quantum.fleet import FLEET, Device
+from covalent_braket_plugin.local.quantum.simulators import Simulators
 from covalent_braket_plugin.local.service import Caller, ServiceError
-from covalent_braket_plugin.local.simulators import Simulators
 from tests.support.quantum import DM1, FORTE, GARNET, STOCKHOLM, SV1, TN1, VIRGINIA
 
 ANYWHERE = "us-west-2"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
-from covalent_braket_plugin.local.calls import Call
-from covalent_braket_plugin.local.faults import Fault
+from covalent_braket_plugin.local.server.calls import Call
+from covalent_braket_plugin.local.server.faults import Fault
 from tests.local.conftest import Lab
 
 

@@ -9,7 +9,7 @@ import pytest
 from braket.default_simulator import StateVectorSimulator
 from braket.ir.openqasm import Program
 
-from covalent_braket_plugin.local import gradient
+from covalent_braket_plugin.local.quantum import gradient
 
 EXACT = 1e-9
 STEP = 1e-5

@@ -8,7 +8,7 @@ from itertools import count
 
 import pytest
 
-from covalent_braket_plugin.local.job_state import (
+from covalent_braket_plugin.local.jobs.job_state import (
     TERMINAL,
     TRANSITIONS,
     EventType,
@@ -16,7 +16,7 @@ from covalent_braket_plugin.local.job_state import (
     JobState,
     Status,
 )
-from covalent_braket_plugin.local.model import service_model
+from covalent_braket_plugin.local.server.model import service_model
 
 
 @pytest.fixture

@@ -13,16 +13,16 @@ import pytest
 from braket.schema_common import BraketSchemaBase
 from braket.tasks import GateModelQuantumTaskResult, ProgramSetQuantumTaskResult
 
-from covalent_braket_plugin.local.model import service_model
-from covalent_braket_plugin.local.service import ServiceError
-from covalent_braket_plugin.local.simulators import SimulatorCrashed, Simulators
-from covalent_braket_plugin.local.task_requests import MAX_ACTION_BYTES
-from covalent_braket_plugin.local.task_state import (
+from covalent_braket_plugin.local.quantum.simulators import SimulatorCrashed, Simulators
+from covalent_braket_plugin.local.quantum.task_requests import MAX_ACTION_BYTES
+from covalent_braket_plugin.local.quantum.task_state import (
     TERMINAL,
     TRANSITIONS,
     IllegalTransition,
     QuantumTask,
 )
+from covalent_braket_plugin.local.server.model import service_model
+from covalent_braket_plugin.local.service import ServiceError
 from tests.support.quantum import (
     BELL,
     BUCKET,
@@ -229,7 +229,7 @@ def test_a_dead_simulator_fails_one_task_only(braket: QuantumBraket) -> None:
     arn = braket.create(program(LONG))
     wait_until(lambda: braket.status(arn) == "RUNNING")
     for child in psutil.Process().children():
-        if "covalent_braket_plugin.local.simulate" in child.cmdline():
+        if "covalent_braket_plugin.local.quantum.simulate" in child.cmdline():
             child.kill()
     assert braket.get(arn)["failureReason"] == "The simulator process was ended by signal 9"
     assert braket.run(program(HADAMARD))["status"] == "COMPLETED"

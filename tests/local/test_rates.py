@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from covalent_braket_plugin.local.rates import RateLimits
+from covalent_braket_plugin.local.server.rates import RateLimits
 from covalent_braket_plugin.local.service import ServiceError
 
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from covalent_braket_plugin.local import sandbox
-from covalent_braket_plugin.local.sandbox import launch_command, namespaces_work
+from covalent_braket_plugin.local.jobs import sandbox
+from covalent_braket_plugin.local.jobs.sandbox import launch_command, namespaces_work
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are a thing of Linux")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from covalent_braket_plugin.local.simulators import SimulatorCrashed, Simulators
+from covalent_braket_plugin.local.quantum.simulators import SimulatorCrashed, Simulators
 from tests.support.braket_server import eventually
 
 # Stands in for the simulators: answers what the protocol wants, slowly, badly, or not at all.
@@ -33,7 +33,7 @@ for line in sys.stdin:
 """
 OWNER = """
 import sys
-from covalent_braket_plugin.local.simulators import Simulators
+from covalent_braket_plugin.local.quantum.simulators import Simulators
 pool = Simulators(size=1)
 pool.submit({"do": "warm_up"}).result(60)
 print("ready", flush=True)

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from covalent_braket_plugin.local.model import service_model
+from covalent_braket_plugin.local.server.model import service_model
+from covalent_braket_plugin.local.server.validation import check, violations
 from covalent_braket_plugin.local.service import ServiceError
-from covalent_braket_plugin.local.validation import check, violations
 from tests.local.conftest import Lab
 
 SOURCE = {"s3DataSource": {"s3Uri": "s3://b/k"}}

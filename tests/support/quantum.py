@@ -9,10 +9,10 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from covalent_braket_plugin.local.devices import DeviceCatalogue
-from covalent_braket_plugin.local.quantum_tasks import QuantumTasks
+from covalent_braket_plugin.local.quantum.devices import DeviceCatalogue
+from covalent_braket_plugin.local.quantum.quantum_tasks import QuantumTasks
+from covalent_braket_plugin.local.quantum.simulators import Simulators
 from covalent_braket_plugin.local.service import Caller
-from covalent_braket_plugin.local.simulators import Simulators
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 DM1 = "arn:aws:braket:::device/quantum-simulator/amazon/dm1"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from covalent_braket_plugin.local.job_state import Event, JobState
+from covalent_braket_plugin.local.jobs.job_state import Event, JobState
 from covalent_braket_plugin.local.service import Params
 
 __all__ = ["DEFAULT_CHECKPOINT_PATH", "DEFAULT_TIME_LIMIT_SECONDS", "Job", "describe", "summarize"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from covalent_braket_plugin.local.job_checks import check_tags
+from covalent_braket_plugin.local.jobs.job_checks import check_tags
 from covalent_braket_plugin.local.service import Caller, Operation, Params, ServiceError
 
 __all__ = ["Tags"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 
-from covalent_braket_plugin.local.job import Job
+from covalent_braket_plugin.local.jobs.job import Job
 
 __all__ = ["Slots"]
 

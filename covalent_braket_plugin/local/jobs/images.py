@@ -6,11 +6,11 @@ import re
 import sys
 from collections.abc import Sequence
 
-from covalent_braket_plugin.local.job import Job
+from covalent_braket_plugin.local.jobs.job import Job
 
 __all__ = ["Images", "UnknownImage"]
 
-SCRIPT_MODE_COMMAND = (sys.executable, "-m", "covalent_braket_plugin.local.container")
+SCRIPT_MODE_COMMAND = (sys.executable, "-m", "covalent_braket_plugin.local.jobs.container")
 _AWS_IMAGE = re.compile(r"amazon-braket-\w+-jobs")
 
 

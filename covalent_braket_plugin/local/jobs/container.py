@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlparse
 
-from covalent_braket_plugin.local.requirements import install_requirements
+from covalent_braket_plugin.local.jobs.requirements import install_requirements
 
 __all__ = ["main"]
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlparse
 
-from covalent_braket_plugin.local.job import Job
-from covalent_braket_plugin.local.job_files import HOST, JobTree
+from covalent_braket_plugin.local.jobs.job import Job
+from covalent_braket_plugin.local.jobs.job_files import HOST, JobTree
 
 __all__ = ["Layout", "inherited", "job_environment", "package_path"]
 
@@ -103,7 +103,7 @@ def package_path() -> str:
         for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep)
         if entry
     ]
-    own = Path(__file__).resolve().parents[2]
+    own = Path(__file__).resolve().parents[3]
     installed = own.name in ("site-packages", "dist-packages")
     if not installed and str(own) not in entries:
         entries.append(str(own))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from covalent_braket_plugin.local.fleet import Device, Window
+from covalent_braket_plugin.local.quantum.fleet import Device, Window
 
 __all__ = ["EXACT_QUBITS_NOTE", "OPENQASM", "PROGRAM_SET", "capabilities"]
 

@@ -18,8 +18,8 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from covalent_braket_plugin.local import validation
-from covalent_braket_plugin.local.model import error_statuses, service_model
+from covalent_braket_plugin.local.server import validation
+from covalent_braket_plugin.local.server.model import error_statuses, service_model
 from covalent_braket_plugin.local.service import Caller, Operation, Params, ServiceError
 
 __all__ = ["Answer", "BraketWire", "Match", "error_answer"]

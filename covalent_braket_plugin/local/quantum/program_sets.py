@@ -19,7 +19,7 @@ from braket.task_result.program_set_executable_result_v1 import (
 from braket.task_result.program_set_task_metadata_v1 import ProgramMetadata, ProgramSetTaskMetadata
 from braket.task_result.program_set_task_result_v1 import ProgramSetTaskResult
 
-from covalent_braket_plugin.local.results import Answer, Document, failure_text, timestamp
+from covalent_braket_plugin.local.quantum.results import Answer, Document, failure_text, timestamp
 
 __all__ = ["run"]
 
@@ -32,7 +32,7 @@ def run(simulator: Any, programs: ProgramSet, request: Document) -> Answer:
     Args:
         simulator: A default simulator.
         programs: The set; its size and the shots were checked when the task was created.
-        request: As of `covalent_braket_plugin.local.circuits.run`.
+        request: As of `covalent_braket_plugin.local.quantum.circuits.run`.
 
     Returns:
         A failure if no executable worked, else None; the shots that have a result; and a

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
-from covalent_braket_plugin.local.wire import Match
+from covalent_braket_plugin.local.server.wire import Match
 
 __all__ = ["SERVICE", "SERVICE_AGENT", "Call", "CallCounter", "identify"]
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from covalent_braket_plugin.local.capabilities import OPENQASM, PROGRAM_SET
-from covalent_braket_plugin.local.fleet import Device
+from covalent_braket_plugin.local.quantum.capabilities import OPENQASM, PROGRAM_SET
+from covalent_braket_plugin.local.quantum.fleet import Device
 from covalent_braket_plugin.local.service import Params, ServiceError
 
 __all__ = ["MAX_ACTION_BYTES", "Action", "check"]

@@ -20,9 +20,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 from xml.sax.saxutils import escape
 
-from covalent_braket_plugin.local.calls import SERVICE, Call
+from covalent_braket_plugin.local.server.calls import SERVICE, Call
+from covalent_braket_plugin.local.server.wire import Answer, error_answer
 from covalent_braket_plugin.local.service import ServiceError
-from covalent_braket_plugin.local.wire import Answer, error_answer
 
 __all__ = ["Fault", "Faults", "fault_answer", "parse_fault"]
 

@@ -1,4 +1,4 @@
-"""The program that runs circuits: ``python -m covalent_braket_plugin.local.simulate``.
+"""The program that runs circuits: ``python -m covalent_braket_plugin.local.quantum.simulate``.
 
 One JSON request per line on stdin; on stdout one JSON line ``{"error", "successful_shots",
 "length"}`` per request, followed by ``length`` bytes: what belongs into the task's
@@ -22,8 +22,8 @@ from typing import IO
 
 from braket.ir.openqasm import Program
 
-from covalent_braket_plugin.local import circuits, results
-from covalent_braket_plugin.local.results import Answer, Document
+from covalent_braket_plugin.local.quantum import circuits, results
+from covalent_braket_plugin.local.quantum.results import Answer, Document
 
 __all__ = ["main"]
 

@@ -11,10 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from covalent_braket_plugin.local import search
-from covalent_braket_plugin.local.job import Job, describe, summarize
-from covalent_braket_plugin.local.job_checks import DeviceLookup, check_job
-from covalent_braket_plugin.local.job_state import JobState, Status
+from covalent_braket_plugin.local.jobs.job import Job, describe, summarize
+from covalent_braket_plugin.local.jobs.job_checks import DeviceLookup, check_job
+from covalent_braket_plugin.local.jobs.job_state import JobState, Status
+from covalent_braket_plugin.local.jobs.slots import Slots
+from covalent_braket_plugin.local.server import search
 from covalent_braket_plugin.local.service import (
     Caller,
     ObjectStore,
@@ -22,7 +23,6 @@ from covalent_braket_plugin.local.service import (
     Params,
     ServiceError,
 )
-from covalent_braket_plugin.local.slots import Slots
 
 __all__ = ["JobRunner", "Jobs"]
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from covalent_braket_plugin.local.job import Job
+from covalent_braket_plugin.local.jobs.job import Job
 
 __all__ = ["JobTree"]
 

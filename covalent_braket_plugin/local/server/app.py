@@ -8,13 +8,20 @@ import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from covalent_braket_plugin.local.calls import SERVICE, Call, CallCounter, identify
-from covalent_braket_plugin.local.faults import DROP, SLOW, Fault, Faults, fault_answer, parse_fault
-from covalent_braket_plugin.local.http_server import DropConnection
 from covalent_braket_plugin.local.memory import MemoryKeeper
-from covalent_braket_plugin.local.rates import RateLimits
+from covalent_braket_plugin.local.server.calls import SERVICE, Call, CallCounter, identify
+from covalent_braket_plugin.local.server.faults import (
+    DROP,
+    SLOW,
+    Fault,
+    Faults,
+    fault_answer,
+    parse_fault,
+)
+from covalent_braket_plugin.local.server.http_server import DropConnection
+from covalent_braket_plugin.local.server.rates import RateLimits
+from covalent_braket_plugin.local.server.wire import Answer, BraketWire, error_answer, json_answer
 from covalent_braket_plugin.local.service import Caller, ServiceError
-from covalent_braket_plugin.local.wire import Answer, BraketWire, error_answer, json_answer
 
 __all__ = ["ControlRoute", "LocalAws"]
 

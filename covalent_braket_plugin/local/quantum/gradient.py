@@ -25,7 +25,7 @@ from braket.default_simulator.result_types import from_braket_result_type
 from braket.ir.openqasm import Program
 from numpy.typing import NDArray
 
-from covalent_braket_plugin.local.results import Document
+from covalent_braket_plugin.local.quantum.results import Document
 
 __all__ = ["Request", "is_requested", "outcome", "parse_request"]
 

@@ -15,9 +15,9 @@ from braket.ir.openqasm import Program, ProgramSet
 from braket.schema_common import BraketSchemaBase
 from braket.tasks import GateModelQuantumTaskResult
 
-from covalent_braket_plugin.local import gradient, program_sets
-from covalent_braket_plugin.local.capabilities import EXACT_QUBITS_NOTE
-from covalent_braket_plugin.local.results import Answer, Document, header, timestamp
+from covalent_braket_plugin.local.quantum import gradient, program_sets
+from covalent_braket_plugin.local.quantum.capabilities import EXACT_QUBITS_NOTE
+from covalent_braket_plugin.local.quantum.results import Answer, Document, header, timestamp
 
 __all__ = ["run", "simulator"]
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from urllib.parse import urlparse
 
 from covalent_braket_plugin.local.aws_clients import S3, AwsClients
-from covalent_braket_plugin.local.job import Job
-from covalent_braket_plugin.local.job_files import JobTree
+from covalent_braket_plugin.local.jobs.job import Job
+from covalent_braket_plugin.local.jobs.job_files import JobTree
 
 __all__ = ["CheckpointSync", "Transfers"]
 

@@ -12,8 +12,11 @@ from concurrent.futures import CancelledError, Future
 from datetime import UTC, datetime
 from functools import partial
 
-from covalent_braket_plugin.local import search, task_requests
-from covalent_braket_plugin.local.devices import Device, DeviceCatalogue
+from covalent_braket_plugin.local.quantum import task_requests
+from covalent_braket_plugin.local.quantum.devices import Device, DeviceCatalogue
+from covalent_braket_plugin.local.quantum.simulators import Reply
+from covalent_braket_plugin.local.quantum.task_state import TERMINAL, QuantumTask
+from covalent_braket_plugin.local.server import search
 from covalent_braket_plugin.local.service import (
     Caller,
     ObjectStore,
@@ -21,8 +24,6 @@ from covalent_braket_plugin.local.service import (
     Params,
     ServiceError,
 )
-from covalent_braket_plugin.local.simulators import Reply
-from covalent_braket_plugin.local.task_state import TERMINAL, QuantumTask
 
 __all__ = ["QuantumTasks"]
 

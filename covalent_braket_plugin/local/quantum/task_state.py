@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
+from covalent_braket_plugin.local.quantum.simulators import Reply
 from covalent_braket_plugin.local.service import Params
-from covalent_braket_plugin.local.simulators import Reply
 
 __all__ = ["TERMINAL", "TRANSITIONS", "IllegalTransition", "QuantumTask", "TaskStatus"]
 

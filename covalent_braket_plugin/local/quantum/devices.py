@@ -8,11 +8,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast, get_args
 
-from covalent_braket_plugin.local import search
-from covalent_braket_plugin.local.capabilities import capabilities
-from covalent_braket_plugin.local.fleet import FLEET, Device, Status
+from covalent_braket_plugin.local.quantum.capabilities import capabilities
+from covalent_braket_plugin.local.quantum.fleet import FLEET, Device, Status
+from covalent_braket_plugin.local.quantum.simulators import Simulators
+from covalent_braket_plugin.local.server import search
 from covalent_braket_plugin.local.service import Caller, Operation, Params, ServiceError
-from covalent_braket_plugin.local.simulators import Simulators
 
 __all__ = ["Device", "DeviceCatalogue"]
 

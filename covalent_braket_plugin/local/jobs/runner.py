@@ -11,15 +11,15 @@ from enum import Enum
 from pathlib import Path
 
 from covalent_braket_plugin.local.aws_clients import AwsClients
-from covalent_braket_plugin.local.images import Images, UnknownImage
-from covalent_braket_plugin.local.job import Job
-from covalent_braket_plugin.local.job_env import Layout, job_environment
-from covalent_braket_plugin.local.job_files import JobTree
-from covalent_braket_plugin.local.job_logs import LogShipper
-from covalent_braket_plugin.local.job_state import EventType, Status
-from covalent_braket_plugin.local.process import ChildProcess, exit_text
-from covalent_braket_plugin.local.sandbox import launch_command
-from covalent_braket_plugin.local.transfers import CheckpointSync, Transfers
+from covalent_braket_plugin.local.jobs.images import Images, UnknownImage
+from covalent_braket_plugin.local.jobs.job import Job
+from covalent_braket_plugin.local.jobs.job_env import Layout, job_environment
+from covalent_braket_plugin.local.jobs.job_files import JobTree
+from covalent_braket_plugin.local.jobs.job_logs import LogShipper
+from covalent_braket_plugin.local.jobs.job_state import EventType, Status
+from covalent_braket_plugin.local.jobs.process import ChildProcess, exit_text
+from covalent_braket_plugin.local.jobs.sandbox import launch_command
+from covalent_braket_plugin.local.jobs.transfers import CheckpointSync, Transfers
 
 __all__ = ["Runner", "RunnerOptions"]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from covalent_braket_plugin.local.aws_clients import AwsClients
-from covalent_braket_plugin.local.job import Job
-from covalent_braket_plugin.local.job_files import HOST
+from covalent_braket_plugin.local.jobs.job import Job
+from covalent_braket_plugin.local.jobs.job_files import HOST
 
 __all__ = ["LOG_GROUP", "LogShipper"]
 

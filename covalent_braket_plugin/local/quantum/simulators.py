@@ -26,7 +26,7 @@ from typing import IO, Any
 __all__ = ["Reply", "SimulatorCrashed", "Simulators"]
 
 # With -P: a `braket.py` in the current directory would hide the Braket SDK.
-PROGRAM = "covalent_braket_plugin.local.simulate"
+PROGRAM = "covalent_braket_plugin.local.quantum.simulate"
 START_SECONDS = 120.0
 STOP_SECONDS = 5.0
 
@@ -92,7 +92,7 @@ class Simulators:
         """Queue a request.
 
         Args:
-            request: What `covalent_braket_plugin.local.simulate` understands.
+            request: What `covalent_braket_plugin.local.quantum.simulate` understands.
             on_start: Called when a process takes it up.
 
         Returns:
@@ -286,7 +286,7 @@ def _reap(process: subprocess.Popen[bytes]) -> None:
 
 def _environment() -> dict[str, str]:
     """The server's environment, with this package importable from any directory."""
-    root = str(Path(__file__).resolve().parents[2])
+    root = str(Path(__file__).resolve().parents[3])
     paths = [root, *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
     # Circuits that people try locally are small: threads inside of one only cost.
     threads = {name: os.environ.get(name, "1") for name in ("OMP_NUM_THREADS", "NUMBA_NUM_THREADS")}

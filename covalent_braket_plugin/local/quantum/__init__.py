@@ -1,0 +1,1 @@
+"""Quantum tasks of the local Braket: devices, circuits, and the simulators they run on."""

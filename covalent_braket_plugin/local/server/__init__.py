@@ -1,0 +1,1 @@
+"""How the local Braket is asked: HTTP, the service model's wire format, its limits, faults."""
