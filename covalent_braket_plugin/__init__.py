@@ -4,4 +4,4 @@ This package imports nothing of its own here: the worker imports it inside the j
 container, where neither Covalent nor the Braket SDK need be installed.
 """
 
-__version__ = "0.1.0"
+__version__ = "1.0.0a1"
