@@ -154,6 +154,15 @@ class Settings:
         rules.positive_up_to(3600),
         unit="s",
     )
+    max_parallel_jobs: int = _setting(
+        0,
+        "whole",
+        "Most jobs of this account, region and identity at the same time; later electrons wait. "
+        "0: find out from Braket's answers.",
+        "0 or more",
+        rules.between(0),
+        unit="jobs",
+    )
     cache_dir: str | None = _setting(
         None,
         "path",
