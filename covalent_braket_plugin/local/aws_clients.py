@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from covalent_braket_plugin.local.server.calls import SERVICE_AGENT
 
-__all__ = ["DUMMY_KEY", "S3", "AwsClients"]
+__all__ = ["DUMMY_KEY", "S3", "AwsClients", "Halted", "HaltedTransfer"]
 
 # The local Braket checks no signature; botocore only wants something to sign with.
 DUMMY_KEY = "local-braket"
 CONNECTIONS = 32
+
+# It is this process that answers: what takes longer than this does not come any more.
+READ_SECONDS = 20
+ATTEMPTS = 3
+
+Halted = Callable[[], bool]
+"""Whether a transfer shall be given up; asked with every part of it."""
+
+
+class HaltedTransfer(Exception):
+    """A transfer was given up because it was no longer wanted."""
 
 
 class AwsClients:
@@ -40,7 +52,11 @@ class AwsClients:
         from botocore.config import Config
 
         config = Config(
-            user_agent_extra=SERVICE_AGENT, max_pool_connections=CONNECTIONS, proxies={}
+            user_agent_extra=SERVICE_AGENT,
+            max_pool_connections=CONNECTIONS,
+            proxies={},
+            read_timeout=READ_SECONDS,
+            retries={"total_max_attempts": ATTEMPTS},
         )
         return boto3.session.Session().client(
             service,
@@ -92,20 +108,43 @@ class S3:
             for item in page.get("Contents", ()):
                 yield item["Key"]
 
-    def download(self, region: str, bucket: str, key: str, path: Path) -> None:
-        """Copy an object into a file, a part at a time."""
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._client(region).download_file(bucket, key, str(path), Config=_transfer())
+    def download(
+        self, region: str, bucket: str, key: str, path: Path, halted: Halted | None = None
+    ) -> None:
+        """Copy an object into a file, a part at a time.
 
-    def upload(self, region: str, bucket: str, key: str, path: Path) -> None:
-        """Copy a file into an object, a part at a time."""
-        self._client(region).upload_file(str(path), bucket, key, Config=_transfer())
+        Raises:
+            HaltedTransfer: It was to be given up.
+        """
+        path.parent.mkdir(parents=True, exist_ok=True)
+        transfer = partial(self._client(region).download_file, bucket, key, str(path))
+        _haltable(transfer, halted)
+
+    def upload(
+        self, region: str, bucket: str, key: str, path: Path, halted: Halted | None = None
+    ) -> None:
+        """Copy a file into an object, a part at a time.
+
+        Raises:
+            HaltedTransfer: It was to be given up.
+        """
+        _haltable(partial(self._client(region).upload_file, str(path), bucket, key), halted)
 
     def _client(self, region: str) -> Any:
         return self._clients.client("s3", region)
 
 
-def _transfer() -> Any:
+def _haltable(transfer: Callable[..., None], halted: Halted | None) -> None:
     from boto3.s3.transfer import TransferConfig
 
-    return TransferConfig(use_threads=False)
+    def check(amount: int = 0) -> None:
+        if halted is not None and halted():
+            raise HaltedTransfer
+
+    check()
+    try:
+        transfer(Config=TransferConfig(use_threads=False), Callback=check)
+    except Exception:
+        # botocore wraps what a callback raises in errors of its own.
+        check()
+        raise

@@ -18,9 +18,9 @@ from covalent_braket_plugin import __version__
 from covalent_braket_plugin.local.aws_clients import S3, AwsClients
 from covalent_braket_plugin.local.jobs import stock_images
 from covalent_braket_plugin.local.jobs.images import Images
+from covalent_braket_plugin.local.jobs.isolation import Isolation, best_isolation
 from covalent_braket_plugin.local.jobs.operations import Jobs
 from covalent_braket_plugin.local.jobs.runner import Runner, RunnerOptions
-from covalent_braket_plugin.local.jobs.sandbox import namespaces_work
 from covalent_braket_plugin.local.jobs.tags import Tags
 from covalent_braket_plugin.local.options import Options
 from covalent_braket_plugin.local.quantum.devices import DeviceCatalogue
@@ -70,9 +70,18 @@ class LocalBraket:
         self._state = StateDir(options.state_dir)
         self._clients = AwsClients(self.endpoint_url)
         self._s3 = S3(self._clients)
-        self._namespaces = options.namespaces and self._probe_namespaces()
+        probe = str(self._state.path / "probe")
+        self._isolation = best_isolation(probe) if options.namespaces else Isolation.NONE
         self._devices = DeviceCatalogue()
-        self._jobs = self._make_jobs()
+        self._runner = self._make_runner()
+        self._jobs = Jobs(
+            self._runner,
+            self._s3,
+            self._devices.find,
+            slots=options.running_jobs,
+            quota=options.max_concurrent_jobs,
+            cancel_tasks=self._cancel_tasks,
+        )
         self._devices.report_queue("JOBS_QUEUE", None, self._jobs.waiting)
         self._tasks = QuantumTasks(self._s3, self._devices, self._jobs.job_of_token)
         self._server.app = self._application()
@@ -108,27 +117,25 @@ class LocalBraket:
     def close(self) -> None:
         """Stop jobs and simulators, then the server."""
         self._jobs.close(self._options.grace_seconds + SHUTDOWN_MARGIN_SECONDS)
+        # Whatever a job's thread still waits for: its processes end, and its directory goes.
+        self._runner.close()
         self._tasks.close()
         self._server.shutdown()
         self._server.server_close()
 
-    def _make_jobs(self) -> Jobs:
+    def _make_runner(self) -> Runner:
         options = RunnerOptions(
             self._state.jobs,
             self.endpoint_url,
             self._options.grace_seconds,
             self._options.keep_job_dirs,
-            self._namespaces,
+            self._isolation,
         )
         images = Images(self._options.worker_image, self._options.worker)
-        return Jobs(
-            Runner(options, images, self._clients),
-            self._s3,
-            self._devices.find,
-            slots=self._options.running_jobs,
-            quota=self._options.max_concurrent_jobs,
-            cancel_tasks=lambda arn: self._tasks.cancel_for_job(arn),
-        )
+        return Runner(options, images, self._clients, self._cancel_tasks)
+
+    def _cancel_tasks(self, job_arn: str) -> None:
+        self._tasks.cancel_for_job(job_arn)
 
     def _application(self) -> LocalAws:
         operations = {
@@ -156,17 +163,10 @@ class LocalBraket:
             "status": "ok",
             "pid": os.getpid(),
             "version": __version__,
-            "namespaces": self._namespaces,
+            "namespaces": self._isolation is not Isolation.NONE,
+            "isolation": self._isolation.value,
             "jobs": self._jobs.counts(),
         }
-
-    def _probe_namespaces(self) -> bool:
-        scratch = self._state.path / "probe"
-        shutil.rmtree(scratch, ignore_errors=True)
-        try:
-            return namespaces_work(str(scratch))
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
 
 
 def serve(options: Options) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -33,13 +34,16 @@ class Lab(BraketServer):
         return self.wait(self.create(do, **changes))
 
     def shown(self, job: dict[str, Any]) -> dict[str, Any]:
-        """What the job's program showed."""
+        """What the job's program showed; its process ids as this process knows them."""
 
         def look() -> dict[str, Any] | None:
             lines = [line for line in self.lines(job) if line.startswith("SHOW ")]
             return json.loads(lines[0].removeprefix("SHOW ")) if lines else None
 
-        return eventually(look)
+        shown = eventually(look)
+        pids = {name: shown[name] for name in ("pid", "child") if name in shown}
+        known = host_pids(job) if pids else {}
+        return shown | {name: known.get(pid, 0) for name, pid in pids.items()}
 
     def lines(self, job: dict[str, Any]) -> list[str]:
         return self.log_lines(f"{job['jobName']}/{job['jobArn'].rpartition('/')[2]}")
@@ -92,3 +96,16 @@ def alive(pid: int) -> bool:
     except OSError:
         return False
     return stat.rpartition(")")[2].split()[0] != "Z"
+
+
+def host_pids(job: dict[str, Any]) -> dict[int, int]:
+    """The processes of a job: their ids in its own namespace, and here."""
+    mark = job["jobArn"].rpartition("/")[2].encode()
+    found = {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if mark in (entry / "environ").read_bytes() and alive(int(entry.name)):
+                status = (entry / "status").read_text()
+                inner = next(line for line in status.splitlines() if line.startswith("NSpid"))
+                found[int(inner.split()[-1])] = int(entry.name)
+    return found

@@ -17,6 +17,7 @@ import multiprocessing
 import os
 import runpy
 import shutil
+import signal
 import sys
 import tarfile
 import traceback
@@ -25,9 +26,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlparse
 
 from covalent_braket_plugin.local.jobs.requirements import install_requirements
+from covalent_braket_plugin.local.jobs.s3_uri import bucket_and_key
 
 __all__ = ["main"]
 
@@ -118,6 +119,8 @@ class Container:
             target=self._child, args=(entry_point,)
         )
         process.start()
+        # The whole group is told to end: the script decides how, and this program waits for it.
+        signal.signal(signal.SIGTERM, lambda *_: None)
         process.join()
         return process.exitcode or 0
 
@@ -165,9 +168,9 @@ def main() -> int:
 def _download(uri: str, directory: Path) -> Path:
     import boto3
 
-    location = urlparse(uri)
-    target = directory / Path(location.path).name
-    boto3.client("s3").download_file(location.netloc, location.path.lstrip("/"), str(target))
+    bucket, key = bucket_and_key(uri)
+    target = directory / Path(key).name
+    boto3.client("s3").download_file(bucket, key, str(target))
     return target
 
 

@@ -12,10 +12,11 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlparse
+from urllib.parse import urlsplit
 
 from covalent_braket_plugin.local.jobs.job import Job
 from covalent_braket_plugin.local.jobs.job_files import HOST, JobTree
+from covalent_braket_plugin.local.jobs.s3_uri import bucket_and_key
 
 __all__ = ["Layout", "inherited", "job_environment", "package_path"]
 
@@ -33,9 +34,25 @@ _INHERITED = frozenset(
         "SSL_CERT_DIR",
         "REQUESTS_CA_BUNDLE",
         "CURL_CA_BUNDLE",
+        "PIP_CERT",
+        "PIP_DEFAULT_TIMEOUT",
+        "PIP_DISABLE_PIP_VERSION_CHECK",
+        "PIP_NO_INDEX",
     }
 )
-_INHERITED_PREFIXES = ("LC_", "PIP_")
+_INHERITED_PREFIXES = ("LC_",)
+
+# Addresses, one or several: handed on unless they hold a name or a password.
+_ADDRESSES = frozenset(
+    {
+        "PIP_FIND_LINKS",
+        "PIP_INDEX_URL",
+        "PIP_EXTRA_INDEX_URL",
+        *(spelled for name in ("HTTP_PROXY", "HTTPS_PROXY") for spelled in (name, name.lower())),
+    }
+)
+_NO_PROXY = ("NO_PROXY", "no_proxy")
+_LOOPBACK = ("127.0.0.1", "localhost")
 
 # Linux allows 128 KiB for one environment string (MAX_ARG_STRLEN).
 MAX_VARIABLE_CHARACTERS = 100_000
@@ -89,11 +106,32 @@ def job_environment(job: Job, layout: Layout, endpoint_url: str, home: Path) -> 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:
     """The variables of an environment that a job may see."""
-    return {
+    kept = {
         name: value
         for name, value in environ.items()
-        if name in _INHERITED or name.startswith(_INHERITED_PREFIXES)
+        if name in _INHERITED
+        or name.startswith(_INHERITED_PREFIXES)
+        or (name in _ADDRESSES and not _has_credentials(value))
     }
+    return kept | _no_proxy(environ)
+
+
+def _has_credentials(addresses: str) -> bool:
+    """Whether one of several addresses, separated by blanks, names a user."""
+    # A proxy may be written without a scheme.
+    parts = (part if "//" in part else f"//{part}" for part in addresses.split())
+    try:
+        return any("@" in urlsplit(part).netloc for part in parts)
+    except ValueError:
+        return True
+
+
+def _no_proxy(environ: Mapping[str, str]) -> dict[str, str]:
+    """The exceptions from proxies: the user's and, in any case, this machine."""
+    said = next((environ[name] for name in _NO_PROXY if environ.get(name)), "")
+    hosts = [host.strip() for host in said.split(",") if host.strip()]
+    hosts += [host for host in _LOOPBACK if host not in hosts]
+    return dict.fromkeys(_NO_PROXY, ",".join(hosts))
 
 
 def package_path() -> str:
@@ -122,16 +160,16 @@ def _aws(job: Job, endpoint_url: str) -> dict[str, str]:
 
 
 def _braket(job: Job, layout: Layout) -> dict[str, str]:
-    output = urlparse(job.request["outputDataConfig"]["s3Path"])
+    bucket, prefix = bucket_and_key(job.request["outputDataConfig"]["s3Path"])
     variables = {
         "AMZN_BRAKET_INPUT_DIR": f"{layout.braket}/input/data",
         "AMZN_BRAKET_JOB_RESULTS_DIR": f"{layout.braket}/model",
         "AMZN_BRAKET_JOB_NAME": job.name,
         "AMZN_BRAKET_HP_FILE": f"{layout.braket}/input/config/hyperparameters.json",
         "AMZN_BRAKET_DEVICE_ARN": job.device,
-        "AMZN_BRAKET_OUT_S3_BUCKET": output.netloc,
-        "AMZN_BRAKET_TASK_RESULTS_S3_URI": f"s3://{output.netloc}/jobs/{job.name}/tasks",
-        "AMZN_BRAKET_JOB_RESULTS_S3_PATH": f"{output.path.strip('/')}/{job.name}/output",
+        "AMZN_BRAKET_OUT_S3_BUCKET": bucket,
+        "AMZN_BRAKET_TASK_RESULTS_S3_URI": f"s3://{bucket}/jobs/{job.name}/tasks",
+        "AMZN_BRAKET_JOB_RESULTS_S3_PATH": f"{prefix.strip('/')}/{job.name}/output",
         "AMZN_BRAKET_JOB_TOKEN": job.token,
     }
     if layout.checkpoints:

@@ -6,7 +6,9 @@ The layout under ``opt/ml`` is SageMaker's, which Braket runs jobs on: ``code``,
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -65,6 +67,11 @@ class JobTree:
         """Where the program writes why it failed."""
         return self.ml / "output" / "failure"
 
+    @property
+    def staging(self) -> Path:
+        """A file of the local Braket's own, for what is about to be uploaded."""
+        return self.root / "staged"
+
     def channel(self, name: str) -> Path:
         """Directory of an input channel."""
         return self.ml / "input" / "data" / name
@@ -102,7 +109,14 @@ class JobTree:
             return ""
 
     def remove(self) -> None:
-        """Remove the directory; what cannot be removed stays."""
+        """Remove the directory, also where a job has locked itself out; nothing is raised."""
+        # Its own owner may not empty a directory that is not writable.
+        for directory, names, _ in os.walk(self.root):
+            for name in names:
+                path = os.path.join(directory, name)
+                if not os.path.islink(path):
+                    with contextlib.suppress(OSError):
+                        os.chmod(path, 0o700)
         shutil.rmtree(self.root, ignore_errors=True)
 
 

@@ -6,7 +6,10 @@ room reads the file on and sends whole lines. A log that cannot be sent never fa
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -24,18 +27,23 @@ LOG_GROUP = "/aws/braket/jobs"
 # Limits of PutLogEvents: 1 MiB and 10,000 events a call, 26 bytes of overhead an event, and
 # 256 KiB an event (CloudWatch Logs API reference and quotas).
 MAX_CALL_EVENTS = 10_000
-READ_BYTES = 512 * 1024
+READ_BYTES = 64 * 1024
 MAX_EVENT_BYTES = 256 * 1024 - 26
 EVENT_OVERHEAD = 26
 MAX_CALL_BYTES = 1 << 20
 
-# The log group lives in the local Braket's memory, so a runaway log must end somewhere.
+# The log group lives in the local Braket's memory, an object for each line, so a runaway log must
+# end somewhere.
 MAX_JOB_BYTES = 64 * 1024 * 1024
-SHIP_SECONDS = 0.25
+MAX_JOB_EVENTS = 200_000
+DISK_SLACK_BYTES = 16 * 1024 * 1024
+
+TOO_LONG = "it is longer than 200,000 lines or 64 MiB"
+TOO_SLOW = "the job ended before it could be sent"
 
 
 class LogShipper:
-    """Sends one job's log file, line by line.
+    """Sends one job's log file, line by line. Its methods may be called by several threads.
 
     Args:
         clients: Where AWS clients come from.
@@ -48,28 +56,62 @@ class LogShipper:
         self._job = job
         self._path = path
         self._offset = 0
+        self._sent = 0
         self._rest = b""
         self._stream = ""
-        self._due = 0.0
+        self._cut = False
+        self._deadline: float | None = None
+        self._lock = threading.Lock()
 
     def ship(self) -> None:
-        """Send what has been written since the last time, if that is long enough ago."""
-        if time.monotonic() >= self._due:
-            self._due = time.monotonic() + SHIP_SECONDS
-            self._ship_some()
+        """Send what has been written since the last time."""
+        with self._lock:
+            while self._deadline is None and self._ship_some():
+                pass
 
-    def close(self) -> None:
-        """Send all the rest, including a last line without an end."""
-        while self._ship_some():
-            pass
-        if self._rest:
+    def close(self, seconds: float) -> None:
+        """Send the rest, including a last line without an end, or say that some is left out.
+
+        Args:
+            seconds: How long that may take.
+        """
+        self._deadline = time.monotonic() + seconds
+        if not self._lock.acquire(timeout=seconds):
+            log.warning("log of job %s is not sent to its end", self._job.arn)
+            return
+        try:
+            while not self._late() and self._ship_some():
+                pass
+            if self._late() and self._more():
+                self._leave_rest(TOO_SLOW)
             self._send([self._rest])
-            self._rest = b""
+        finally:
+            self._lock.release()
+
+    def bound(self) -> None:
+        """Keep the file from filling the disk: what will never be read is cut off."""
+        with contextlib.suppress(OSError):
+            if self._path.stat().st_size > MAX_JOB_BYTES + DISK_SLACK_BYTES:
+                # The program appends, so it goes on from there.
+                os.truncate(self._path, MAX_JOB_BYTES + 1)
+
+    def _late(self) -> bool:
+        return self._deadline is not None and time.monotonic() >= self._deadline
+
+    def _more(self) -> bool:
+        try:
+            return self._offset < self._path.stat().st_size
+        except OSError:
+            return False
 
     def _ship_some(self) -> bool:
         """Read on and send whole lines; whether there may be more."""
+        if self._cut:
+            return False
         data = self._read()
         if not data:
+            if self._offset >= MAX_JOB_BYTES and self._more():
+                self._leave_rest(TOO_LONG)
             return False
         *lines, self._rest = (self._rest + data).split(b"\n")
         if len(self._rest) > MAX_EVENT_BYTES:
@@ -78,28 +120,33 @@ class LogShipper:
         return True
 
     def _read(self) -> bytes:
-        if self._offset >= MAX_JOB_BYTES:
-            return b""
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
-                data = file.read(READ_BYTES)
+                data = file.read(min(READ_BYTES, MAX_JOB_BYTES - self._offset))
         except OSError:
             return b""
         self._offset += len(data)
-        if self._offset >= MAX_JOB_BYTES:
-            data += b"\n[local Braket: the log is cut here; it is longer than 64 MiB]\n"
         return data
 
     def _send(self, lines: list[bytes]) -> None:
+        if self._cut:
+            return
+        messages = [text for line in lines for text in _messages(line.rstrip(b"\r"))]
+        room = MAX_JOB_EVENTS - self._sent
+        self._put_all(messages[:room])
+        if len(messages) > room:
+            self._leave_rest(TOO_LONG)
+
+    def _leave_rest(self, why: str) -> None:
+        self._cut = True
+        self._put_all([f"[local Braket: the rest of the log is left out; {why}]"])
+
+    def _put_all(self, messages: list[str]) -> None:
+        self._sent += len(messages)
         stamp = int(time.time() * 1000)
-        events = [
-            {"timestamp": stamp, "message": text}
-            for line in lines
-            for text in _messages(line.rstrip(b"\r"))
-        ]
         try:
-            for batch in _batches(events):
+            for batch in _batches([{"timestamp": stamp, "message": text} for text in messages]):
                 self._put(batch)
         except Exception:
             log.warning("log of job %s not sent", self._job.arn, exc_info=True)
@@ -107,8 +154,9 @@ class LogShipper:
     def _put(self, events: list[dict[str, Any]]) -> None:
         client = self._clients.client("logs", self._job.region)
         if not self._stream:
-            self._stream = f"{self._job.name}/{self._job.uuid}/{HOST}-{int(time.time())}"
-            _create(client, self._stream)
+            stream = f"{self._job.name}/{self._job.uuid}/{HOST}-{int(time.time())}"
+            _create(client, stream)
+            self._stream = stream
         client.put_log_events(logGroupName=LOG_GROUP, logStreamName=self._stream, logEvents=events)
 
 

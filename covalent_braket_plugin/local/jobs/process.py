@@ -1,4 +1,4 @@
-"""One child process with all its offspring: started as a group, watched, and ended as a group."""
+"""One launcher with the job under it: started, watched, asked to end, and ended."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ from pathlib import Path
 
 __all__ = ["ChildProcess", "exit_text"]
 
+LAUNCHER_SECONDS = 2.0
+
 
 class ChildProcess:
-    """A running command in a session of its own.
+    """A running launcher, which ends when nothing is left of its job.
 
     Args:
-        command: Program and arguments.
+        command: The launcher's command line.
         environment: Its whole environment.
         directory: Its working directory.
         output: File that stdout and stderr are appended to.
@@ -48,7 +50,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """Process id, which is the group's id too."""
+        """Process id of the launcher."""
         return self._process.pid
 
     @property
@@ -60,10 +62,24 @@ class ChildProcess:
         """Wait for its end, at most so many seconds; whether it has ended."""
         return self._ended.wait(timeout)
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the whole group; nothing happens if nobody is left."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+    def ask(self) -> None:
+        """Ask the program to end."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self, timeout: float) -> bool:
+        """End everything at once; whether it is gone after at most so many seconds."""
+        # The launcher knows all that belongs to the job. A job may have stopped it.
+        self._signal(signal.SIGUSR1)
+        self._signal(signal.SIGCONT)
+        if self.wait(min(timeout, LAUNCHER_SECONDS)):
+            return True
+        self._signal(signal.SIGKILL)
+        return self.wait(timeout)
+
+    def _signal(self, number: signal.Signals) -> None:
+        if not self._ended.is_set():
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(self._process.pid, number)
 
     def _reap(self) -> None:
         # A blocking wait in a thread: Popen.wait with a timeout polls, up to 50 ms late.

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
+from functools import partial
 from pathlib import Path
 
-from covalent_braket_plugin.local.aws_clients import AwsClients
+from covalent_braket_plugin.local.aws_clients import AwsClients, HaltedTransfer
+from covalent_braket_plugin.local.jobs.background import Repeated
+from covalent_braket_plugin.local.jobs.checkpoints import CheckpointSync
 from covalent_braket_plugin.local.jobs.images import Images, UnknownImage
+from covalent_braket_plugin.local.jobs.isolation import Isolation, launch_command
 from covalent_braket_plugin.local.jobs.job import Job
 from covalent_braket_plugin.local.jobs.job_env import Layout, job_environment
 from covalent_braket_plugin.local.jobs.job_files import JobTree
 from covalent_braket_plugin.local.jobs.job_logs import LogShipper
 from covalent_braket_plugin.local.jobs.job_state import EventType, Status
 from covalent_braket_plugin.local.jobs.process import ChildProcess, exit_text
-from covalent_braket_plugin.local.jobs.sandbox import launch_command
-from covalent_braket_plugin.local.jobs.transfers import CheckpointSync, Transfers
+from covalent_braket_plugin.local.jobs.transfers import Transfers
 
 __all__ = ["Runner", "RunnerOptions"]
 
@@ -27,6 +30,13 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS = 0.1
 KILL_WAIT_SECONDS = 10.0
+CLOSE_KILL_SECONDS = 3.0
+SHIP_SECONDS = 0.25
+SYNC_SECONDS = 2.0
+HUNG_SYNC_SECONDS = 30.0
+
+# How long the log of an ended job may still be sent: of one that was stopped, hardly.
+LOG_SECONDS = {True: 30.0, False: 1.0}
 MAX_FAILURE_CHARACTERS = 1024
 
 
@@ -51,14 +61,14 @@ class RunnerOptions:
         endpoint_url: Where the local Braket listens.
         grace_seconds: Time between SIGTERM and SIGKILL.
         keep_directories: Whether the directories stay when jobs have ended.
-        namespaces: Whether to give jobs their own ``/opt/ml``, where the system allows it.
+        isolation: What jobs have for themselves alone.
     """
 
     directory: Path
     endpoint_url: str
     grace_seconds: float = 5.0
     keep_directories: bool = False
-    namespaces: bool = True
+    isolation: Isolation = Isolation.NONE
 
 
 class Runner:
@@ -68,21 +78,48 @@ class Runner:
         options: How jobs are run.
         images: Which command an image stands for.
         clients: Where AWS clients come from.
+        cancel_tasks: Called with the ARN of each job that has ended.
     """
 
-    def __init__(self, options: RunnerOptions, images: Images, clients: AwsClients) -> None:
+    def __init__(
+        self,
+        options: RunnerOptions,
+        images: Images,
+        clients: AwsClients,
+        cancel_tasks: Callable[[str], None],
+    ) -> None:
         self._options = options
         self._images = images
         self._clients = clients
+        self._cancel_tasks = cancel_tasks
+        self._running: dict[str, _Run] = {}
 
     def run(self, job: Job, lock: threading.RLock) -> None:
         """Run a job to its end; its state changes only under the lock."""
         tree = JobTree(self._options.directory / job.uuid)
+        run = _Run(job, lock, tree, self._options, self._images, self._clients)
+        self._running[job.arn] = run
         try:
-            _Run(job, lock, tree, self._options, self._images, self._clients).run()
+            run.run(partial(self._end_tasks, job))
         finally:
-            if not self._options.keep_directories:
-                tree.remove()
+            self._remove(tree)
+            del self._running[job.arn]
+
+    def close(self) -> None:
+        """End the processes of all jobs that still run, without a word, and remove their files."""
+        for run in list(self._running.values()):
+            run.kill()
+            self._remove(run.tree)
+
+    def _end_tasks(self, job: Job) -> None:
+        try:
+            self._cancel_tasks(job.arn)
+        except Exception:
+            log.exception("quantum tasks of job %s cannot be cancelled", job.arn)
+
+    def _remove(self, tree: JobTree) -> None:
+        if not self._options.keep_directories:
+            tree.remove()
 
 
 class _Run:
@@ -99,14 +136,16 @@ class _Run:
     ) -> None:
         self._job = job
         self._lock = lock
-        self._tree = tree
+        self.tree = tree
         self._options = options
         self._images = images
+        self._child: ChildProcess | None = None
         self._transfers = Transfers(clients, job, tree)
-        self._checkpoints = CheckpointSync(self._transfers)
+        self._checkpoints = CheckpointSync(self._transfers, tree.staging)
         self._logs = LogShipper(clients, job, tree.log)
 
-    def run(self) -> None:
+    def run(self, at_end: Callable[[], None]) -> None:
+        """Run it; what is called at its end comes before its last status."""
         try:
             child = self._start()
         except NotStarted as error:
@@ -115,25 +154,36 @@ class _Run:
         if child is None:
             self._finish(End.CANCELLED, "")
             return
-        end = self._watch(child)
+        end = self._watch_with_helpers(child)
         reason = "" if end is not End.EXITED else self._failure_reason(child.exit_code)
-        self._finish(end, self._keep_results() or reason)
+        at_end()
+        self._logs.close(LOG_SECONDS[end is End.EXITED])
+        lost = self._keep_results()
+        # Why the job failed matters more than what could not be kept of it.
+        self._finish(end, reason or lost)
+
+    def kill(self) -> None:
+        """End all its processes."""
+        if self._child is not None and not self._child.kill(CLOSE_KILL_SECONDS):
+            log.error("process %s of job %s cannot be killed", self._child.pid, self._job.arn)
 
     def _start(self) -> ChildProcess | None:
         """Prepare and start the program; None if the job was cancelled meanwhile."""
         try:
             command = self._images.command(self._job)
             self._note(EventType.STARTING_INSTANCE)
-            self._tree.make(self._job)
+            self.tree.make(self._job)
             self._note(EventType.DOWNLOADING_DATA)
             self._transfers.fetch()
             self._checkpoints.baseline()
             with self._lock:
                 if self._job.cancel.is_set():
                     return None
-                child = self._spawn(command)
+                self._child = self._spawn(command)
                 self._job.state.start()
-                return child
+                return self._child
+        except HaltedTransfer:
+            return None
         except UnknownImage as error:
             raise NotStarted(str(error)) from error
         except Exception as error:
@@ -141,7 +191,7 @@ class _Run:
             raise NotStarted(f"ClientError: {type(error).__name__}: {error}") from error
 
     def _spawn(self, command: tuple[str, ...]) -> ChildProcess:
-        job, tree, url = self._job, self._tree, self._options.endpoint_url
+        job, tree, url = self._job, self.tree, self._options.endpoint_url
         real = job_environment(job, Layout.real(job), url, tree.home)
         stand_in = job_environment(job, Layout.stand_in(job, tree), url, tree.home)
         differing = {name: value for name, value in stand_in.items() if real.get(name) != value}
@@ -150,54 +200,62 @@ class _Run:
             str(tree.root),
             tree.checkpoint_mount(job),
             differing,
-            namespace=self._options.namespaces,
+            isolation=self._options.isolation,
         )
         return ChildProcess(launch, real, tree.root, tree.log)
 
+    def _watch_with_helpers(self, child: ChildProcess) -> End:
+        """Watch it, while others ship its log and its checkpoints: those may have to wait."""
+        helpers = [Repeated(f"log of {self._job.name}", self._logs.ship, SHIP_SECONDS)]
+        if self._transfers.checkpoint_directory is not None:
+            name = f"checkpoints of {self._job.name}"
+            helpers.append(Repeated(name, self._checkpoints.sync, SYNC_SECONDS))
+        try:
+            return self._watch(child)
+        finally:
+            for helper in helpers:
+                helper.stop()
+
     def _watch(self, child: ChildProcess) -> End:
         deadline = time.monotonic() + self._job.time_limit_seconds
-        while not child.wait(TICK_SECONDS):
-            self._tick()
+        while not self._ended(child):
             if self._job.cancel.is_set():
                 return self._stop(child, End.CANCELLED)
             if time.monotonic() >= deadline:
                 return self._stop(child, End.TIMED_OUT)
-        return self._stop(child, End.EXITED)
+        return End.EXITED
 
     def _stop(self, child: ChildProcess, end: End) -> End:
-        """End what is left of the process group: asked first, killed after the grace time."""
-        child.signal(signal.SIGTERM)
+        """End the job's processes: asked first, killed after the grace time."""
+        child.ask()
         deadline = time.monotonic() + self._options.grace_seconds
-        while not child.wait(TICK_SECONDS) and time.monotonic() < deadline:
-            self._tick()
-        child.signal(signal.SIGKILL)
-        if not child.wait(KILL_WAIT_SECONDS):
-            log.error("process %s of job %s cannot be killed", child.pid, self._job.arn)
+        while not self._ended(child):
+            if time.monotonic() >= deadline:
+                if not child.kill(KILL_WAIT_SECONDS):
+                    log.error("process %s of job %s cannot be killed", child.pid, self._job.arn)
+                break
         return end
 
-    def _tick(self) -> None:
-        self._logs.ship()
-        try:
-            self._checkpoints.sync_if_due()
-        except Exception:
-            # A file may vanish between two looks; the last sync after the end has to succeed.
-            log.warning("checkpoints of job %s not synced", self._job.arn, exc_info=True)
+    def _ended(self, child: ChildProcess) -> bool:
+        """Whether it has ended; waits for that for a moment."""
+        self._logs.bound()
+        return child.wait(TICK_SECONDS)
 
     def _keep_results(self) -> str:
         """Upload what the job left; returns why that failed, empty if it did not."""
-        self._logs.close()
         self._note(EventType.UPLOADING_RESULTS)
-        try:
-            self._checkpoints.sync()
-            self._transfers.keep()
-        except Exception as error:
-            log.exception("results of job %s cannot be kept", self._job.arn)
-            return f"ClientError: results cannot be uploaded: {type(error).__name__}: {error}"
-        return ""
+        failures = []
+        for keep in (partial(self._checkpoints.finish, HUNG_SYNC_SECONDS), self._transfers.keep):
+            try:
+                keep()
+            except Exception as error:
+                log.exception("results of job %s cannot be kept", self._job.arn)
+                failures.append(f"{type(error).__name__}: {error}")
+        return f"ClientError: results cannot be uploaded: {failures[0]}" if failures else ""
 
     def _failure_reason(self, code: int) -> str:
         """Why the job failed, empty if it did not: its exit code or its failure file say so."""
-        text = self._tree.failure_text(MAX_FAILURE_CHARACTERS) or exit_text(code)
+        text = self.tree.failure_text(MAX_FAILURE_CHARACTERS) or exit_text(code)
         if code == 0:
             return f"AlgorithmError: {text}" if text else ""
         # A shell's convention: what a signal ended counts as 128 + its number.

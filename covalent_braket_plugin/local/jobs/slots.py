@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 
 from covalent_braket_plugin.local.jobs.job import Job
@@ -63,8 +64,9 @@ class Slots:
             self._closed = True
             self._waiting.clear()
             threads = list(self._running.values())
+        deadline = time.monotonic() + timeout
         for thread in threads:
-            thread.join(timeout)
+            thread.join(max(0.0, deadline - time.monotonic()))
 
     def _rivals(self, job: Job, other: Job) -> bool:
         return not self._exclusive(job.device) or other.device == job.device
@@ -84,7 +86,9 @@ class Slots:
 
     def _begin(self, job: Job) -> None:
         self._waiting.remove(job)
-        thread = threading.Thread(target=self._work, args=(job,), name=f"job-{job.uuid}")
+        # A job that hangs must not keep the process from ending.
+        name = f"job-{job.uuid}"
+        thread = threading.Thread(target=self._work, args=(job,), name=name, daemon=True)
         self._running[job] = thread
         thread.start()
 

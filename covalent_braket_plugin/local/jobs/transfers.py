@@ -6,19 +6,14 @@ Everything is copied a part at a time, so that the local Braket's memory does no
 from __future__ import annotations
 
 import tarfile
-import time
 from pathlib import Path
-from urllib.parse import urlparse
 
-from covalent_braket_plugin.local.aws_clients import S3, AwsClients
+from covalent_braket_plugin.local.aws_clients import S3, AwsClients, Halted, HaltedTransfer
 from covalent_braket_plugin.local.jobs.job import Job
 from covalent_braket_plugin.local.jobs.job_files import JobTree
+from covalent_braket_plugin.local.jobs.s3_uri import bucket_and_key
 
-__all__ = ["CheckpointSync", "Transfers"]
-
-SYNC_SECONDS = 2.0
-
-Signature = tuple[int, int]
+__all__ = ["Transfers"]
 
 
 class Transfers:
@@ -43,12 +38,16 @@ class Transfers:
         return self._tree.checkpoints(self._job.checkpoint[1])
 
     def fetch(self) -> None:
-        """Copy the input channels, and the checkpoints of an earlier job, into the directory."""
+        """Copy the input channels, and the checkpoints of an earlier job, into the directory.
+
+        Raises:
+            HaltedTransfer: The job was cancelled meanwhile.
+        """
         for channel in self._job.request.get("inputDataConfig") or []:
             uri = channel["dataSource"]["s3DataSource"]["s3Uri"]
             self._fetch_channel(uri, self._tree.channel(channel["channelName"]))
         if self._job.checkpoint is not None and self.checkpoint_directory is not None:
-            bucket, prefix = _location(self._job.checkpoint[0])
+            bucket, prefix = bucket_and_key(self._job.checkpoint[0])
             self._fetch_prefix(bucket, _folder(prefix), self.checkpoint_directory)
 
     def keep(self) -> None:
@@ -57,28 +56,36 @@ class Transfers:
             ("model", self._tree.model),
             ("output", self._tree.output_data),
         ):
-            if any(directory.iterdir()):
+            if directory.is_dir() and any(directory.iterdir()):
                 self._upload_archive(name, directory)
 
-    def keep_checkpoint(self, path: Path) -> None:
-        """Upload one file of the checkpoint directory."""
+    def keep_checkpoint(self, path: Path, copy: Path, halted: Halted | None) -> None:
+        """Upload one file of the checkpoint directory.
+
+        Args:
+            path: The file.
+            copy: A copy of it, which nobody changes.
+            halted: Whether to give up; asked now and then.
+        """
         if self._job.checkpoint is None or self.checkpoint_directory is None:
             return
-        bucket, prefix = _location(self._job.checkpoint[0])
+        bucket, prefix = bucket_and_key(self._job.checkpoint[0])
         key = _folder(prefix) + path.relative_to(self.checkpoint_directory).as_posix()
-        self._s3.upload(self._job.region, bucket, key, path)
+        self._s3.upload(self._job.region, bucket, key, copy, halted)
 
     def _fetch_channel(self, uri: str, target: Path) -> None:
         """Copy a channel as the service does.
 
-        An object goes to its own name, a directory's content goes below the channel, and a
-        prefix that is neither takes every key that begins with it.
+        An object goes to its own name, alone, a directory's content goes below the channel, and
+        a prefix that is neither takes every key that begins with it.
         """
-        bucket, prefix = _location(uri)
+        bucket, prefix = bucket_and_key(uri)
         target.mkdir(parents=True, exist_ok=True)
         keys = [key for key in self._keys(bucket, prefix) if not key.endswith("/")]
         if not keys:
             raise FileNotFoundError(f"No S3 objects found under {uri}")
+        if prefix in keys:
+            keys = [prefix]
         base = _channel_base(prefix, keys)
         for key in keys:
             if key.startswith(base):
@@ -90,70 +97,35 @@ class Transfers:
                 self._fetch(bucket, key, target, key[len(folder) :])
 
     def _keys(self, bucket: str, prefix: str) -> list[str]:
-        return list(self._s3.keys(self._job.region, bucket, prefix))
+        found = []
+        for key in self._s3.keys(self._job.region, bucket, prefix):
+            if self._job.cancel.is_set():
+                raise HaltedTransfer
+            found.append(key)
+        return found
 
     def _fetch(self, bucket: str, key: str, target: Path, name: str) -> None:
-        path = target / name
+        # A key may have empty parts, a path has none.
+        path = target / name.lstrip("/")
         if not path.resolve().is_relative_to(target.resolve()):
             raise ValueError(f"S3 key {key!r} leads out of the job's directory")
-        self._s3.download(self._job.region, bucket, key, path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError):
+            raise ValueError(_clash(key)) from None
+        if path.is_dir():
+            raise ValueError(_clash(key))
+        self._s3.download(self._job.region, bucket, key, path, self._job.cancel.is_set)
 
     def _upload_archive(self, name: str, directory: Path) -> None:
         archive = self._tree.root / f"{name}.tar.gz"
         with tarfile.open(archive, "w:gz", compresslevel=1) as tar:
             for entry in sorted(directory.iterdir()):
                 tar.add(entry, arcname=entry.name)
-        bucket, prefix = _location(self._job.request["outputDataConfig"]["s3Path"])
+        bucket, prefix = bucket_and_key(self._job.request["outputDataConfig"]["s3Path"])
         key = f"{_folder(prefix)}output/{archive.name}"
         self._s3.upload(self._job.region, bucket, key, archive)
         archive.unlink()
-
-
-class CheckpointSync:
-    """Keeps S3 in step with the checkpoint directory: changed files go up, nothing is deleted.
-
-    Args:
-        transfers: Moves the files.
-    """
-
-    def __init__(self, transfers: Transfers) -> None:
-        self._transfers = transfers
-        self._known: dict[Path, Signature] = {}
-        self._due = 0.0
-
-    def baseline(self) -> None:
-        """Take what is there now for known: it was just restored."""
-        self._known = self._files()
-
-    def sync_if_due(self) -> None:
-        """Sync if the last time is long enough ago."""
-        if self._transfers.checkpoint_directory is None or time.monotonic() < self._due:
-            return
-        self._due = time.monotonic() + SYNC_SECONDS
-        self.sync()
-
-    def sync(self) -> None:
-        """Upload files that are new or changed."""
-        for path, signature in self._files().items():
-            if self._known.get(path) != signature:
-                self._transfers.keep_checkpoint(path)
-                self._known[path] = signature
-
-    def _files(self) -> dict[Path, Signature]:
-        directory = self._transfers.checkpoint_directory
-        if directory is None:
-            return {}
-        found: dict[Path, Signature] = {}
-        for path in directory.rglob("*"):
-            if path.is_file() and not path.is_symlink():
-                stat = path.stat()
-                found[path] = (stat.st_mtime_ns, stat.st_size)
-        return found
-
-
-def _location(uri: str) -> tuple[str, str]:
-    parsed = urlparse(uri)
-    return parsed.netloc, parsed.path.lstrip("/")
 
 
 def _folder(prefix: str) -> str:
@@ -165,3 +137,7 @@ def _channel_base(prefix: str, keys: list[str]) -> str:
     if prefix not in keys and any(key.startswith(_folder(prefix)) for key in keys):
         return _folder(prefix)
     return prefix[: prefix.rfind("/") + 1]
+
+
+def _clash(key: str) -> str:
+    return f"S3 key {key!r} cannot become a file: another key needs a directory where one is"
