@@ -7,11 +7,11 @@ hand each other, and what the whole process must know (`shared`).
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,18 +26,19 @@ if "covalent" not in sys.modules:
 
 from covalent._shared_files.config import get_config
 from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError
-from covalent._shared_files.logger import app_log
 from covalent.executor.base import AsyncBaseExecutor
 from covalent.executor.schemas import ResourceMap, TaskSpec, TaskUpdate
 
-from covalent_braket_plugin import covalent_compat, exchange, shared
-from covalent_braket_plugin.errors import AwsError
+from covalent_braket_plugin import covalent_compat, exchange, shared, staging
 from covalent_braket_plugin.settings import BY_NAME, LEGACY_KEYS, check_given, unknown
 from covalent_braket_plugin.threads import in_thread
 
+# Covalent imports this module whenever it is imported itself: what only a job needs is loaded
+# with the first one.
 if TYPE_CHECKING:
     from covalent_braket_plugin.collecting import Collected
     from covalent_braket_plugin.direct import Returned
+    from covalent_braket_plugin.lifecycle import ContextMaker
     from covalent_braket_plugin.packing import Group
     from covalent_braket_plugin.pipeline import Context
     from covalent_braket_plugin.protocol import Task
@@ -68,6 +69,8 @@ class BraketExecutor(AsyncBaseExecutor):
         time_limit: Longest run of the job in seconds, 1 to 432000 (default 300).
         poll_freq: Longest time in seconds between two questions whether the job has ended
             (default 30); young jobs are asked about sooner.
+        max_parallel_jobs: Most jobs of this account, region and identity at the same time; later
+            electrons wait. 0 (default): as many as Braket takes, learnt from its answers.
         region: AWS region.
         profile: Name of an AWS profile.
         credentials: Path of an AWS credentials file, for this executor only.
@@ -85,8 +88,8 @@ class BraketExecutor(AsyncBaseExecutor):
             the image differ.
         keep_payload: Leave payload and outcome in S3.
         cache_dir: Directory for files in transit.
-        log_stdout: File that also gets the electron's stdout (only used by ``run``).
-        log_stderr: File that also gets the electron's stderr (only used by ``run``).
+        log_stdout: Accepted for Covalent's base class.
+        log_stderr: Accepted for Covalent's base class.
         retries: Accepted for Covalent's base class; not used.
 
     Raises:
@@ -106,6 +109,7 @@ class BraketExecutor(AsyncBaseExecutor):
         storage: int | None = None,
         time_limit: int | None = None,
         poll_freq: float | None = None,
+        max_parallel_jobs: int | None = None,
         region: str | None = None,
         profile: str | None = None,
         credentials: str | None = None,
@@ -157,8 +161,10 @@ class BraketExecutor(AsyncBaseExecutor):
             BraketPluginError: The group cannot be made a job; the text says why.
             TaskCancelledError: It was cancelled meanwhile.
         """
-        group = await in_thread(exchange.read_group, task_specs, resources, task_group_metadata)
-        return await self._send_group(group, self._place(task_group_metadata))
+        place = self._place(task_group_metadata)
+        async with _nothing_left(place):
+            group = await in_thread(exchange.read_group, task_specs, resources, task_group_metadata)
+            return await self._send_group(group, place)
 
     async def poll(self, task_group_metadata: dict[str, Any], data: Any) -> dict[str, Any]:
         """Wait until the job has ended.
@@ -170,19 +176,13 @@ class BraketExecutor(AsyncBaseExecutor):
             AwsError: Braket cannot be asked.
             TaskCancelledError: One of Covalent's own steps was cancelled.
         """
-        if data.get("glue"):
-            return await self._run_glue(task_group_metadata, data)
-        ctx = await in_thread(self._context, may_start=False)
-        created = datetime.fromisoformat(data["created"])
-        try:
-            status = await shared.watcher(ctx.jobs).wait(
-                data["job_arn"], created, ctx.settings.poll_freq
-            )
-        except AwsError as error:
-            raise AwsError(
-                f"{error} The job {data['job_arn']} may still run, and be charged for."
-            ) from error
-        return {**data, "status": status}
+        from covalent_braket_plugin import lifecycle
+
+        config = data.get("config")
+        async with _nothing_left(self._place(task_group_metadata, config)):
+            if data.get("glue"):
+                return await self._run_glue(task_group_metadata, data)
+            return await lifecycle.wait(self._context_maker(config), data)
 
     async def receive(self, task_group_metadata: dict[str, Any], data: Any) -> list[TaskUpdate]:
         """Bring back what a job left.
@@ -193,17 +193,16 @@ class BraketExecutor(AsyncBaseExecutor):
                 will do: then the job is waited for here.
         """
         if not isinstance(data, dict) or not (data.get("job_arn") or data.get("glue")):
+            await in_thread(staging.remove, self._place(task_group_metadata))
             return exchange.updates(task_group_metadata, None)
-        place = self._place(task_group_metadata)
-        if data.get("glue"):
-            collected = data["collected"]
-        else:
-            if "status" not in data:
-                data = await self.poll(task_group_metadata, {"created": _now(), **data})
-            ctx = await in_thread(self._context, may_start=False)
-            collected = await in_thread(_collect, ctx, data, place)
-        shared.retire(place)
-        return await in_thread(exchange.updates, task_group_metadata, collected)
+        place = self._place(task_group_metadata, data.get("config"))
+        async with _nothing_left(place):
+            collected = data.get("collected") or await self._collect(
+                task_group_metadata, data, place
+            )
+            updates = await in_thread(exchange.updates, task_group_metadata, collected)
+        staging.retire(place)
+        return updates
 
     async def cancel(self, task_metadata: dict[str, Any], job_handle: Any) -> bool:
         """Cancel a node, whatever state it is in: not sent yet, queued, running, or ended.
@@ -213,16 +212,17 @@ class BraketExecutor(AsyncBaseExecutor):
             job_handle: The job's ARN; None if there is no job yet.
 
         Returns:
-            False if its job had ended already.
-
-        Raises:
-            AwsError: Braket refused or did not answer.
+            False if its job had ended already, or if Braket could not be asked: then it is tried
+            again in the background for a while.
         """
+        from covalent_braket_plugin import lifecycle
+
         shared.cancel(task_metadata["dispatch_id"], task_metadata["node_id"])
         if not isinstance(job_handle, str):
             return True
-        # In a thread of ours: `covalent stop` waits for those, not for coroutines.
-        return await in_thread(self._cancel_job, job_handle)
+        return await lifecycle.cancel(
+            self._context_maker(region=_region_of(job_handle)), job_handle
+        )
 
     # --- the older interface, and direct use -----------------------------------------------------
 
@@ -261,13 +261,10 @@ class BraketExecutor(AsyncBaseExecutor):
             group = await in_thread(direct.stage, function, args, kwargs, task_metadata, place)
             data = await self._send_group(group, place)
             data = await self.poll(group_metadata, data)
-            collected: Collected | None = data.get("collected")
-            if collected is None:
-                ctx = await in_thread(self._context, may_start=False)
-                collected = await in_thread(_collect, ctx, data, place)
+            collected = data.get("collected") or await self._collect(group_metadata, data, place)
             outcome = await in_thread(direct.unpack, collected, function, group.main.node_id)
         finally:
-            await in_thread(shared.remove, place)
+            await in_thread(staging.remove, place)
         return self._conclude(outcome)
 
     def _conclude(self, outcome: Returned) -> Any:
@@ -283,31 +280,36 @@ class BraketExecutor(AsyncBaseExecutor):
     # --- steps -----------------------------------------------------------------------------------
 
     async def _send_group(self, group: Group, place: Path) -> dict[str, Any]:
-        from covalent_braket_plugin import pipeline
+        from covalent_braket_plugin import lifecycle, pipeline
 
+        await in_thread(staging.sweep, place)
         if group.glue:
             await in_thread(pipeline.prepare_glue, group, place)
             return {"glue": True, "name": group.main.name}
-        ctx = await in_thread(self._context, may_start=True)
+        # What the file says now holds for this task to its end.
+        config = _config()
         task = await in_thread(_task_of, group)
-        nodes = [electron.node_id for electron in group.electrons]
-        prepared = await in_thread(pipeline.prepare, ctx, group, task, place)
-        if shared.cancel_wanted(task.dispatch_id, nodes):
-            await in_thread(pipeline.discard, ctx, prepared.keys)
-            raise TaskCancelledError
-        created = _now()
-        arn = await in_thread(pipeline.submit, ctx, prepared)
-        app_log.debug(f"{task.name} of {task.dispatch_id}:{task.node_id} is job {arn}")
         try:
-            if hasattr(self, "_send_queue"):
-                await self.set_job_handle(arn)
-        except BaseException:
-            await in_thread(ctx.jobs.cancel, arn)
-            raise
-        if shared.cancel_wanted(task.dispatch_id, nodes):
-            await in_thread(ctx.jobs.cancel, arn)
-        manifest = prepared.keys.uri(prepared.keys.manifest)
-        return {"job_arn": arn, "created": created, "name": task.name, "manifest": manifest}
+            sent = await lifecycle.send(
+                self._context_maker(config), group, task, place, self._keep_handle
+            )
+        except lifecycle.CancelledBeforeError as error:
+            raise TaskCancelledError from error
+        return {**sent, "config": config}
+
+    async def _keep_handle(self, job_arn: str) -> None:
+        if hasattr(self, "_send_queue"):  # only Covalent's server keeps handles
+            await self.set_job_handle(job_arn)
+
+    async def _collect(
+        self, metadata: dict[str, Any], data: dict[str, Any], place: Path
+    ) -> Collected:
+        from covalent_braket_plugin import lifecycle
+
+        if "status" not in data:
+            data = await self.poll(metadata, {"created": lifecycle.now(), **data})
+        make = self._context_maker(data.get("config"), region=_region_of(data["job_arn"]))
+        return await in_thread(_collect, make, data, place)
 
     async def _run_glue(self, metadata: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         from covalent_braket_plugin import collecting
@@ -322,23 +324,28 @@ class BraketExecutor(AsyncBaseExecutor):
         collected = await in_thread(collecting.collect_glue, data["name"], place, ended)
         return {**data, "collected": collected}
 
-    def _cancel_job(self, job_arn: str) -> bool:
-        return self._context(may_start=False).jobs.cancel(job_arn)
-
-    def _context(self, *, may_start: bool) -> Context:
+    def _context_maker(
+        self, config: Mapping[str, Any] | None = None, region: str | None = None
+    ) -> ContextMaker:
         from covalent_braket_plugin import pipeline
 
-        config = _config()
+        config = _config() if config is None else config
         attributes = {name: getattr(self, name, None) for name in BY_NAME}
         # Covalent hands the configuration to the constructor: such values are not the user's call.
         given = {name: value for name, value in attributes.items() if value != config.get(name)}
-        return pipeline.context(given, config, os.environ, may_start=may_start)
+        if region is not None:
+            given["region"] = region
 
-    def _place(self, metadata: Mapping[str, Any]) -> Path:
-        named = getattr(self, "cache_dir", None) or _config().get("cache_dir")
-        root = Path(named).expanduser() if named else Path(str(get_config("dispatcher.cache_dir")))
-        group = f"group-{metadata['task_group_id']}"
-        return root.absolute() / "braket" / str(metadata["dispatch_id"]) / group
+        def make(*, may_start: bool) -> Context:
+            return pipeline.context(given, config, os.environ, may_start=may_start)
+
+        return make
+
+    def _place(self, metadata: Mapping[str, Any], config: Mapping[str, Any] | None = None) -> Path:
+        config = _config() if config is None else config
+        named = getattr(self, "cache_dir", None) or config.get("cache_dir")
+        default = str(get_config("dispatcher.cache_dir"))
+        return staging.place(named, default, metadata["dispatch_id"], metadata["task_group_id"])
 
 
 # --- what needs no executor ------------------------------------------------------------------
@@ -362,8 +369,19 @@ def _refuse_unknown(others: Mapping[str, object], config: Mapping[str, object]) 
             raise TypeError(f"BraketExecutor has no setting {name!r}.{hint}")
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat()
+@contextlib.asynccontextmanager
+async def _nothing_left(place: Path) -> AsyncIterator[None]:
+    """Remove a group's files if something goes wrong: Covalent will not ask for them again."""
+    try:
+        yield
+    except BaseException:
+        await in_thread(staging.remove, place)
+        raise
+
+
+def _region_of(job_arn: str) -> str | None:
+    parts = job_arn.split(":")
+    return parts[3] if len(parts) > 5 else None
 
 
 def _task_of(group: Group) -> Task:
@@ -373,7 +391,7 @@ def _task_of(group: Group) -> Task:
     return Task(group.dispatch_id, group.main.node_id, 1, group.main.name, name)
 
 
-def _collect(ctx: Context, data: Mapping[str, Any], place: Path) -> Collected:
+def _collect(make: ContextMaker, data: Mapping[str, Any], place: Path) -> Collected:
     from covalent_braket_plugin import collecting
     from covalent_braket_plugin.protocol import Keys
 
@@ -381,4 +399,5 @@ def _collect(ctx: Context, data: Mapping[str, Any], place: Path) -> Collected:
     manifest = data.get("manifest")
     keys = Keys.from_manifest_uri(manifest) if manifest else None
     name = data.get("name", "The electron")
+    ctx = make(may_start=False)
     return collecting.collect(ctx, data["job_arn"], data["status"], name, place, keys)

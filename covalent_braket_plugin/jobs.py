@@ -33,6 +33,7 @@ _ONE_PUT_BYTES = 64 * 1024 * 1024
 """Up to here one PutObject; beyond, a multipart upload, of which a broken part is sent again."""
 _PART_BYTES = 16 * 1024 * 1024
 LOG_TAIL_LINES = 200
+MAX_OUTCOME_BYTES = 16 * 1024 * 1024
 _CLOCK_SKEW = timedelta(minutes=5)
 """How far our clock and AWS's may be apart."""
 
@@ -237,6 +238,11 @@ class Jobs:
         try:
             with translated("GetObject"):
                 answer = self.clients.s3.get_object(Bucket=keys.bucket, Key=keys.outcome)
+                if answer["ContentLength"] > MAX_OUTCOME_BYTES:
+                    raise IntegrityError(
+                        f"{keys.uri(keys.outcome)} has {answer['ContentLength']} bytes: no worker "
+                        "of ours wrote it"
+                    )
                 return Outcome.from_json(answer["Body"].read())
         except NotFoundError:
             return None
@@ -249,6 +255,11 @@ class Jobs:
             IntegrityError: It is not what the outcome says.
         """
         found = self.download(keys.bucket, node.key, target)
+        if target.stat().st_size != node.size:
+            raise IntegrityError(
+                f"The value of node {node.node_id} has {target.stat().st_size} bytes, the outcome "
+                f"says {node.size}"
+            )
         if found != node.sha256:
             raise IntegrityError(
                 f"The value of node {node.node_id} has SHA-256 {found}, the outcome says "

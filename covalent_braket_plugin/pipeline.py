@@ -1,13 +1,13 @@
-"""One task's way out, from the files that Covalent staged to a job; all blocking.
+"""One task's way out, from the files that Covalent staged to S3; all blocking.
 
-`context` settles what is in force, `prepare` checks, packs and uploads, `submit` makes the job.
-The way back is in `collecting`. Both of the executor's faces go through here.
+`context` settles what is in force, `prepare` checks, packs and uploads; making the job is the
+business of `lifecycle`, the way back is in `collecting`.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,7 @@ from covalent_braket_plugin.settings import (
 )
 
 __all__ = [
+    "LOCAL_BRAKET_GONE",
     "Context",
     "Prepared",
     "context",
@@ -48,10 +49,14 @@ __all__ = [
     "prepare",
     "prepare_glue",
     "remove",
-    "submit",
 ]
 
 log = logging.getLogger(__name__)
+
+LOCAL_BRAKET_GONE = (
+    "The local Braket that ran this job has stopped, and its jobs are gone with it: it keeps them "
+    "in memory. Dispatch the workflow again."
+)
 
 
 @dataclass(frozen=True)
@@ -110,10 +115,7 @@ def _local_braket(may_start: bool) -> dict[str, Any]:
         return local_endpoint.find_or_start()
     info = local_endpoint.find()
     if info is None:
-        raise LocalBraketError(
-            "The local Braket that ran this job has stopped, and its jobs are gone with it: it "
-            "keeps them in memory. Dispatch the workflow again."
-        )
+        raise LocalBraketError(LOCAL_BRAKET_GONE)
     return info
 
 
@@ -161,6 +163,9 @@ def _stage(ctx: Context, keys: Keys, manifest: Manifest, payload: Path) -> str:
         fix = "Create it, name another, or leave it out for Braket's usual bucket."
         rule = f"the bucket must exist and this identity must see it ({error})"
         raise SettingError("s3_bucket_name", keys.bucket, rule, fix) from error
+    except AwsError:
+        discard(ctx, keys)  # the payload may be there, and the manifest not
+        raise
 
 
 def _bucket(ctx: Context) -> str:
@@ -201,34 +206,17 @@ def _preflight(group: Group, settings: Settings) -> None:
     log.warning("%s", text)
 
 
-def submit(ctx: Context, prepared: Prepared) -> str:
-    """Make the job.
-
-    Returns:
-        Its ARN.
-
-    Raises:
-        AwsError: Braket refused; what was uploaded is gone again.
-    """
-    try:
-        return ctx.jobs.create(prepared.request)
-    except AwsError as error:
-        if not error.transient:
-            discard(ctx, prepared.keys)
-        raise
-
-
 def discard(ctx: Context, keys: Keys) -> None:
     """Delete what was uploaded for a task that will not become a job; never fails."""
     if not ctx.settings.keep_payload:
         remove(ctx, keys, None)
 
 
-def remove(ctx: Context, keys: Keys, outcome: Outcome | None) -> None:
+def remove(ctx: Context, keys: Keys, outcome: Outcome | None, nodes: Iterable[int] = ()) -> None:
     """Delete what a task left in S3; never fails, since what matters is done by then."""
-    nodes = [node.node_id for node in outcome.nodes] if outcome else []
+    known = {node.node_id for node in outcome.nodes} if outcome else set()
     try:
-        ctx.jobs.remove(keys, outcome, nodes)
+        ctx.jobs.remove(keys, outcome, sorted(known.union(nodes)))
     except BraketPluginError as error:
         log.warning("%s was not cleaned up: %s", keys.uri(keys.base), error)
 

@@ -1,36 +1,44 @@
 """What all executors of one process share, since Covalent makes a new one for each phase.
 
-Which nodes are to be cancelled, which of Covalent's own steps run now, and one watcher for each
-set of clients. All of it is used on an event loop only.
+Which nodes are to be cancelled, which of Covalent's own steps run now, and one watcher and one
+scheduler for each identity. All of it is used on an event loop only.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from covalent_braket_plugin.threads import in_thread
+from covalent_braket_plugin.threads import quickly
 
 if TYPE_CHECKING:
+    from covalent_braket_plugin.aws import Clients
     from covalent_braket_plugin.glue import Ended
-    from covalent_braket_plugin.jobs import Jobs
-    from covalent_braket_plugin.watcher import Watcher
+    from covalent_braket_plugin.scheduler import Scheduler
+    from covalent_braket_plugin.watcher import Asker, Watcher
 
-__all__ = ["cancel", "cancel_wanted", "remove", "retire", "run_glue", "watcher"]
+__all__ = [
+    "cancel",
+    "cancel_wanted",
+    "in_background",
+    "run_glue",
+    "scheduler",
+    "watcher",
+    "watching_for_cancel",
+]
 
 REMEMBERED = 10_000
 """Covalent cancels every node of a workflow, also those that ended long ago."""
-STAGED_SECONDS = 300.0
-"""Covalent copies an electron's files right after we hand them over, but does not say when."""
-
 _cancelled: OrderedDict[tuple[str, int], None] = OrderedDict()
 _glue: dict[tuple[str, int], asyncio.Task[Ended]] = {}
-_watchers: dict[tuple[asyncio.AbstractEventLoop, int], Watcher] = {}
+_waiting: dict[tuple[str, int], asyncio.Event] = {}
+_watchers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Watcher] = {}
+_schedulers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Scheduler] = {}
+_background: set[asyncio.Task[None]] = set()
 
 
 def cancel(dispatch_id: str, node_id: int) -> None:
@@ -41,6 +49,8 @@ def cancel(dispatch_id: str, node_id: int) -> None:
         _cancelled.popitem(last=False)
     if key in _glue:
         _glue[key].cancel()
+    if key in _waiting:
+        _waiting[key].set()
 
 
 def cancel_wanted(dispatch_id: str, node_ids: Iterable[int]) -> bool:
@@ -71,26 +81,58 @@ async def run_glue(
             _glue.pop(key, None)
 
 
-def watcher(jobs: Jobs) -> Watcher:
-    """Find or make the watcher for an identity's jobs on the running event loop."""
+@contextlib.contextmanager
+def watching_for_cancel(dispatch_id: str, node_ids: Iterable[int]) -> Iterator[asyncio.Event]:
+    """Give an event that is set once any of the nodes is to be cancelled."""
+    event = asyncio.Event()
+    keys = [(dispatch_id, node_id) for node_id in node_ids]
+    if any(key in _cancelled for key in keys):
+        event.set()
+    _waiting.update(dict.fromkeys(keys, event))
+    try:
+        yield event
+    finally:
+        for key in keys:
+            _waiting.pop(key, None)
+
+
+def watcher(clients: Clients, asker: Asker) -> Watcher:
+    """Find or make the watcher for an identity's jobs on the running event loop.
+
+    Args:
+        clients: Whose jobs.
+        asker: Whom a new watcher asks.
+    """
     from covalent_braket_plugin.watcher import Watcher
 
-    for old in [key for key in _watchers if key[0].is_closed()]:
-        del _watchers[old]
-    key = (asyncio.get_running_loop(), id(jobs.clients))  # clients live as long as the process
-    if key not in _watchers:
-        _watchers[key] = Watcher(jobs, in_thread)
-    return _watchers[key]
+    return _of_loop(_watchers, clients, lambda: Watcher(asker, quickly))
 
 
-def retire(place: Path) -> None:
-    """Remove a group's files once Covalent has surely copied them."""
-    loop = asyncio.get_running_loop()
-    loop.call_later(STAGED_SECONDS, lambda: loop.run_in_executor(None, remove, place))
+def scheduler(clients: Clients) -> Scheduler:
+    """Find or make the scheduler for an identity's jobs on the running event loop."""
+    from covalent_braket_plugin.scheduler import Scheduler
+
+    return _of_loop(_schedulers, clients, Scheduler)
 
 
-def remove(place: Path) -> None:
-    """Remove a group's files now, and the dispatch's directory if it is empty then."""
-    shutil.rmtree(place, ignore_errors=True)
-    with contextlib.suppress(OSError):  # other groups of the dispatch may still be there
-        place.parent.rmdir()
+_T = TypeVar("_T")
+
+
+def _of_loop(
+    known: dict[tuple[asyncio.AbstractEventLoop, Hashable], _T],
+    clients: Clients,
+    make: Callable[[], _T],
+) -> _T:
+    for old in [key for key in known if key[0].is_closed()]:
+        del known[old]
+    key = (asyncio.get_running_loop(), clients.identity_key)
+    if key not in known:
+        known[key] = make()
+    return known[key]
+
+
+def in_background(work: Coroutine[Any, Any, None]) -> None:
+    """Let something go on by itself, kept alive until it is done."""
+    task = asyncio.ensure_future(work)
+    _background.add(task)
+    task.add_done_callback(_background.discard)

@@ -1,32 +1,44 @@
-"""The one border between the event loop and blocking calls: a bounded pool of our own.
+"""The one border between the event loop and blocking calls: two bounded pools of our own.
 
 The default pool of asyncio is shared with Covalent's server, where a few slow uploads would hold
-up its database work.
+up its database work. Short calls have a pool beside the one for data, so that a cancellation never
+waits for uploads.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-__all__ = ["in_thread"]
+__all__ = ["in_thread", "quickly"]
 
 MAX_THREADS = 16
+MAX_QUICK_THREADS = 8
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="covalent-braket")
+_quick = ThreadPoolExecutor(MAX_QUICK_THREADS, thread_name_prefix="covalent-braket-quick")
 
 
 async def in_thread(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-    """Call a blocking function in our pool.
+    """Call a blocking function that may move data.
 
     A cancelled caller waits until the call is done, then the cancellation goes on: what the call
     did (a job it made, say) is never lost halfway.
     """
-    future = asyncio.wrap_future(_pool.submit(function, *args, **kwargs))
+    return await _finished(_pool.submit(function, *args, **kwargs))
+
+
+async def quickly(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    """Call a blocking function that only asks or says something; else as `in_thread`."""
+    return await _finished(_quick.submit(function, *args, **kwargs))
+
+
+async def _finished(started: Future[_R]) -> _R:
+    future = asyncio.wrap_future(started)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:

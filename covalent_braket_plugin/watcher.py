@@ -28,6 +28,7 @@ UNKNOWN_AT_FIRST_SECONDS = 60.0
 PATIENCE_SECONDS = 900.0
 """After so long without any answer we stop waiting, saying that the job may still run."""
 
+EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
@@ -82,6 +83,7 @@ class Watcher:
         self._sleep = sleep
         self._watches: dict[str, _Watch] = {}
         self._loop: asyncio.Task[None] | None = None
+        self._may_search = True
 
     async def wait(self, job_arn: str, created: datetime, poll_seconds: float) -> str:
         """Wait until a job has ended.
@@ -122,11 +124,8 @@ class Watcher:
 
     async def _ask(self, due: Sequence[_Watch]) -> None:
         try:
-            if len(due) > FEW_JOBS:
-                oldest = min(watch.created for watch in due)
-                found = await self._in_thread(self._asker.statuses_since, oldest)
-                self._take(list(self._watches.values()), found)
-                due = [watch for watch in due if watch.arn not in found]
+            if len(due) > FEW_JOBS and self._may_search:
+                due = await self._ask_together(due)
             for watch in due:
                 await self._ask_one(watch)
         except AwsError as error:
@@ -134,6 +133,19 @@ class Watcher:
         except Exception as error:  # a defect of ours must not leave electrons waiting for ever
             for watch in due:
                 self._fail(watch, error)
+
+    async def _ask_together(self, due: Sequence[_Watch]) -> Sequence[_Watch]:
+        """Ask about many at once; returns those that are still to be asked about one by one."""
+        oldest = min(watch.created for watch in due)
+        try:
+            found = await self._in_thread(self._asker.statuses_since, oldest)
+        except AwsError as error:
+            if error.transient or error.code in EXPIRED:
+                raise
+            self._may_search = False  # not allowed, say: GetJob may be
+            return due
+        self._take(list(self._watches.values()), found)
+        return [watch for watch in due if watch.arn not in found]
 
     async def _ask_one(self, watch: _Watch) -> None:
         try:
@@ -162,7 +174,9 @@ class Watcher:
             unknown = isinstance(error, NotFoundError)
             young = now - watch.started < UNKNOWN_AT_FIRST_SECONDS
             patient = now - watch.answered_at < PATIENCE_SECONDS
-            if (error.transient and patient) or (unknown and young):
+            # Credentials may be refreshed: a job that is paid for is worth the wait.
+            expired = error.code in EXPIRED
+            if ((error.transient or expired) and patient) or (unknown and young):
                 watch.schedule(now)
             else:
                 self._fail(watch, error)

@@ -53,6 +53,7 @@ ROOMS = {
     "aws": room("__init__ errors settings", "boto3 botocore"),
     "jobs": room("errors protocol aws", "boto3 botocore s3transfer"),
     "watcher": room("errors"),
+    "scheduler": room("errors"),
     "packing": room("errors protocol tobj payload"),
     "failure": room("errors protocol"),
     "glue": room("errors protocol runtime"),
@@ -63,10 +64,12 @@ ROOMS = {
     "covalent_compat": room("errors payload", "covalent covalent_dispatcher"),
     "exchange": room("errors packing collecting", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),
-    "shared": room("errors jobs glue watcher threads"),
+    "staging": room("threads"),
+    "shared": room("aws glue scheduler threads watcher"),
+    "lifecycle": room("errors packing pipeline protocol scheduler shared staging threads"),
     "braket": room(
-        "errors protocol settings packing pipeline collecting threads exchange direct shared"
-        " covalent_compat",
+        "protocol settings packing pipeline collecting threads exchange direct shared staging"
+        " lifecycle covalent_compat",
         "covalent",
     ),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.

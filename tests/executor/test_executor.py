@@ -153,9 +153,12 @@ async def test_cancelled_run_is_covalents_cancellation(
 # --- the managed interface ----------------------------------------------------------------------
 
 
-def staged(executor: BraketExecutor, function: Any, *args: Any) -> tuple[Any, ...]:
+def staged(
+    executor: BraketExecutor, function: Any, *args: Any, dispatch_id: str = ""
+) -> tuple[Any, ...]:
     """Stage one electron as Covalent's server does."""
-    group = {"dispatch_id": str(uuid.uuid4()), "task_group_id": 0, "node_ids": [0]}
+    dispatch_id = dispatch_id or str(uuid.uuid4())
+    group = {"dispatch_id": dispatch_id, "task_group_id": 0, "node_ids": [0]}
     names = {"function-0": function, **{f"node_{n + 1}": arg for n, arg in enumerate(args)}}
     uris = {name: executor.get_upload_uri(group, name) for name in [*names, "hooks-0"]}
     for name, uri in uris.items():
@@ -227,6 +230,7 @@ async def test_same_task_sent_twice_is_one_job(
 ) -> None:
     specs, resources, group = staged(executor, add, 1, 2)
     first = await executor.send(specs, resources, group)
+    staged(executor, add, 1, 2, dispatch_id=group["dispatch_id"])
     second = await executor.send(specs, resources, group)
     assert first["job_arn"] == second["job_arn"]
     await executor.poll(group, first)
@@ -252,13 +256,87 @@ async def test_refused_job_leaves_nothing_in_s3(
     executor: BraketExecutor, local_braket: BraketServer
 ) -> None:
     specs, resources, group = staged(executor, add, 1, 2)
-    local_braket.faults({"operation": "CreateJob", "kind": "quota", "times": 5})
-    with pytest.raises(AwsError, match="ServiceQuotaExceededException"):
+    refusal = {"kind": "error", "code": "ValidationException", "status": 400}
+    local_braket.faults({"operation": "CreateJob", "times": 5, **refusal})
+    with pytest.raises(AwsError, match="ValidationException"):
         await executor.send(specs, resources, group)
     listed = local_braket.client("s3").list_objects_v2(
         Bucket=local_braket.info["bucket"], Prefix=f"covalent/{group['dispatch_id']}"
     )
     assert listed["KeyCount"] == 0
+
+
+async def test_used_up_quota_is_waited_for(
+    executor: BraketExecutor, local_braket: BraketServer
+) -> None:
+    local_braket.faults({"operation": "CreateJob", "kind": "quota", "times": 2})
+    _, update = await through(executor, add, 1, 2)
+    assert str(update.status) == "COMPLETED"
+
+
+async def test_cancel_while_waiting_for_a_slot_makes_no_job(
+    executor: BraketExecutor, local_braket: BraketServer
+) -> None:
+    specs, resources, group = staged(executor, add, 1, 2)
+    local_braket.faults({"operation": "CreateJob", "kind": "quota", "times": 50})
+    sending = asyncio.ensure_future(executor.send(specs, resources, group))
+    await asyncio.sleep(2)
+    await BraketExecutor(local=True).cancel({**group, "node_id": 0}, None)
+    with pytest.raises(TaskCancelledError):
+        await asyncio.wait_for(sending, 10)
+    local_braket.faults()
+    listed = local_braket.client("s3").list_objects_v2(
+        Bucket=local_braket.info["bucket"], Prefix=f"covalent/{group['dispatch_id']}"
+    )
+    assert listed["KeyCount"] == 0
+
+
+async def test_cancellation_that_is_not_heard_is_said_again(
+    executor: BraketExecutor, local_braket: BraketServer
+) -> None:
+    def endless() -> None:
+        import time
+
+        time.sleep(60)
+
+    specs, resources, group = staged(executor, endless)
+    sent = await executor.send(specs, resources, group)
+    # More often than botocore itself tries.
+    refusal = {"kind": "error", "code": "InternalServiceException", "status": 500}
+    local_braket.faults({"operation": "CancelJob", "times": 5, **refusal})
+    assert await executor.cancel({**group, "node_id": 0}, sent["job_arn"]) is False
+    polled = await asyncio.wait_for(executor.poll(group, sent), 60)
+    assert polled["status"] == "CANCELLED"
+
+
+async def test_credentials_that_expire_while_waiting_lose_no_job(
+    executor: BraketExecutor, local_braket: BraketServer
+) -> None:
+    specs, resources, group = staged(executor, add, 1, 2)
+    sent = await executor.send(specs, resources, group)
+    expired = {"kind": "error", "code": "ExpiredTokenException", "status": 403}
+    local_braket.faults({"operation": "GetJob", "times": 2, **expired})
+    assert (await executor.poll(group, sent))["status"] == "COMPLETED"
+
+
+async def test_staged_files_are_gone_after_a_failed_send(
+    local_braket: BraketServer, tmp_path: Path
+) -> None:
+    refused = BraketExecutor(cache_dir=str(tmp_path))
+    specs, resources, group = staged(refused, add, 1, 2)
+    with pytest.raises(UnconfiguredError):
+        await refused.send(specs, resources, group)
+    left = await asyncio.to_thread(lambda: [p for p in tmp_path.rglob("*") if p.is_file()])
+    assert left == []
+
+
+async def test_folder_that_covalent_would_mistake_is_not_used(
+    local_braket: BraketServer, tmp_path: Path
+) -> None:
+    odd = BraketExecutor(local=True, cache_dir=str(tmp_path / "a b#c"))
+    assert "%" not in odd.get_upload_uri({**metadata(), "task_group_id": 0}, "function-0")
+    _, update = await through(odd, add, 1, 2)
+    assert str(update.status) == "COMPLETED"
 
 
 async def test_answer_that_is_lost_makes_no_second_job(
