@@ -67,7 +67,8 @@ class Settings:
     credentials: str | None = _setting(
         None,
         "path",
-        "Path of an AWS credentials file, for this executor alone.",
+        "Path of an AWS credentials file, for this executor alone; no other of AWS's files is read "
+        "then. It is read again when it changes.",
         "a path; never a key",
         rules.credentials,
         environment=("AWS_SHARED_CREDENTIALS_FILE",),
@@ -76,7 +77,7 @@ class Settings:
     profile: str | None = _setting(
         None,
         "text",
-        "Name of the AWS profile to use.",
+        "Name of the AWS profile to use, of the file in `credentials` if that is set.",
         "the name of a profile",
         rules.profile,
         environment=("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),

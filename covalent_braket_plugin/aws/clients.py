@@ -1,0 +1,171 @@
+"""boto3 clients, kept for the whole process: making one takes tens of milliseconds of CPU."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
+from dataclasses import replace
+from typing import Any
+
+from covalent_braket_plugin import __version__
+from covalent_braket_plugin.aws.sessions import (
+    Identity,
+    environment_fingerprint,
+    region_of,
+    session_of,
+    stamp_of,
+)
+from covalent_braket_plugin.aws.translation import translated
+from covalent_braket_plugin.errors import SettingError, UnconfiguredError
+from covalent_braket_plugin.settings import Settings, region_of_device
+
+__all__ = ["Clients", "clients_for"]
+
+CONNECTIONS = 32
+CONNECT_TIMEOUT_SECONDS = 10
+READ_TIMEOUT_SECONDS = 60
+ATTEMPTS = 5
+REMEMBERED = 64
+"""So many sets of clients are kept: a program may change its environment again and again."""
+
+
+class Clients:
+    """boto3 clients of one identity, region and endpoint; safe to share between threads.
+
+    The region is the setting's, else the profile's, else the quantum device's. When a credentials
+    or configuration file of AWS changes, the clients are made anew from it: keys that are
+    refreshed under a running server count from the next call on.
+
+    Args:
+        identity: Who calls, and where.
+
+    Attributes:
+        region: Where; it stays the same.
+        identity_key: Equal for all clients that call as the same identity, in the same region and
+            at the same endpoint, also after their files have changed.
+    """
+
+    def __init__(self, identity: Identity) -> None:
+        self._identity = identity
+        self._lock = threading.Lock()
+        self._made: dict[str, Any] = {}
+        self._account_id = ""
+        # Looked at before the files are read: a change in between is then seen later.
+        self._stamp = stamp_of(identity)
+        self._session = session_of(identity)
+        region = region_of(identity, self._session)
+        if not region:
+            raise UnconfiguredError(["region"])
+        self.region: str = region
+        self.identity_key: Hashable = replace(identity, region=region, fallback_region=None)
+
+    def refresh(self) -> bool:
+        """Read the files of this identity again if they have changed.
+
+        Returns:
+            Whether these clients can still be used; not if the files now name another region.
+
+        Raises:
+            SettingError: The files cannot be used as they are now; the clients stay as they were.
+        """
+        stamp = stamp_of(self._identity)
+        with self._lock:
+            if stamp == self._stamp:
+                return True
+            session = session_of(self._identity)
+            if region_of(self._identity, session) != self.region:
+                return False
+            self._session, self._stamp = session, stamp
+            self._made, self._account_id = {}, ""
+            return True
+
+    @property
+    def braket(self) -> Any:
+        """The Braket client."""
+        return self._client("braket")
+
+    @property
+    def s3(self) -> Any:
+        """The S3 client."""
+        return self._client("s3")
+
+    @property
+    def logs(self) -> Any:
+        """The CloudWatch Logs client."""
+        return self._client("logs")
+
+    @property
+    def partition(self) -> str:
+        """``aws``, ``aws-cn``, ``aws-us-gov`` ..., by the region."""
+        return str(self._session.get_partition_for_region(self.region))
+
+    def account_id(self) -> str:
+        """Ask STS once which account this identity belongs to.
+
+        Raises:
+            AwsError: STS did not say.
+        """
+        known = self._account_id
+        if not known:
+            with translated("GetCallerIdentity"):
+                known = str(self._client("sts").get_caller_identity()["Account"])
+            self._account_id = known
+        return known
+
+    def _client(self, service: str) -> Any:
+        # A file that is half written, or gone for a moment, does not stop the jobs under way.
+        with contextlib.suppress(SettingError):
+            self.refresh()
+        with self._lock:
+            if service not in self._made:
+                self._made[service] = self._make(service)
+            return self._made[service]
+
+    def _make(self, service: str) -> Any:
+        from botocore.config import Config
+
+        config = Config(
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
+            max_pool_connections=CONNECTIONS,
+            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            user_agent_extra=f"covalent-braket-plugin/{__version__}",
+        )
+        return self._session.client(
+            service,
+            region_name=self.region,
+            endpoint_url=self._identity.endpoint_url,
+            config=config,
+        )
+
+
+_cache: OrderedDict[Identity, Clients] = OrderedDict()
+_cache_lock = threading.Lock()
+
+
+def clients_for(settings: Settings) -> Clients:
+    """Find or make the clients for an executor's settings.
+
+    Raises:
+        SettingError: The profile does not exist, or AWS's files cannot be read.
+        UnconfiguredError: No region is known.
+    """
+    identity = Identity(
+        credentials=settings.credentials,
+        profile=settings.profile,
+        region=settings.region,
+        endpoint_url=settings.endpoint_url,
+        local=settings.local,
+        environment=0 if settings.local else environment_fingerprint(),
+        fallback_region=region_of_device(settings.quantum_device),
+    )
+    with _cache_lock:
+        clients = _cache.get(identity)
+        if clients is None or not clients.refresh():
+            clients = _cache[identity] = Clients(identity)
+        _cache.move_to_end(identity)
+        while len(_cache) > REMEMBERED:
+            _cache.popitem(last=False)
+        return clients
