@@ -446,6 +446,22 @@ def test_a_token_of_another_search_is_refused(braket: QuantumBraket) -> None:
         braket.call("SearchQuantumTasks", filters=filters, nextToken=token)
 
 
+def test_pages_go_on_when_their_last_task_no_longer_matches(simulators: Simulators) -> None:
+    braket = QuantumBraket(simulators, patience_seconds=0)
+    running = braket.create(program(LONG))
+    wait_until(lambda: braket.status(running) == "RUNNING")
+    queued = [braket.create() for _ in range(3)]
+    filters = [{"name": "status", "operator": "EQUAL", "values": ["QUEUED"]}]
+    first = braket.call("SearchQuantumTasks", filters=filters, maxResults=1)
+    cancel(braket, queued[2])
+    more = {"filters": filters, "maxResults": 1, "nextToken": first["nextToken"]}
+    second = braket.call("SearchQuantumTasks", **more)
+    third = braket.call("SearchQuantumTasks", **more | {"nextToken": second["nextToken"]})
+    assert [names(page) for page in (first, second, third)] == [[arn] for arn in queued[::-1]]
+    assert third["nextToken"] is None
+    cancel(braket, running)
+
+
 # --- queue and cancelling
 
 

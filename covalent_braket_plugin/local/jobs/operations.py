@@ -124,11 +124,11 @@ class Jobs:
         search.check(SEARCHABLE, filters)
         with self._lock:
             found = [
-                job
-                for job in reversed(self._jobs.values())
+                (number, job)
+                for number, job in search.newest_first(self._jobs)
                 if job.region == caller.region and search.matches(_fields(job), filters)
             ]
-            shown, token = search.page(found, lambda job: job.arn, params)
+            shown, token = search.page(found, params)
             return {"jobs": [summarize(job) for job in shown], "nextToken": token}
 
     def cancel(self, caller: Caller, params: Params) -> Params:

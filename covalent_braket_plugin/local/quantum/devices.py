@@ -134,12 +134,12 @@ class DeviceCatalogue:
     def _search(self, caller: Caller, params: Params) -> Params:
         search.check(("deviceArn",), params["filters"])
         found = [
-            device
-            for device in self._devices.values()
+            (-place, device)
+            for place, device in enumerate(self._devices.values())
             if _reachable(device, caller.region)
             and search.matches({"deviceArn": device.arn}, params["filters"])
         ]
-        shown, token = search.page(found, lambda device: device.arn, params)
+        shown, token = search.page(found, params)
         return {"devices": [_summary(device) for device in shown], "nextToken": token}
 
     def _document(self, device: Device) -> str:

@@ -232,11 +232,11 @@ class QuantumTasks:
         search.check(SEARCHABLE, filters)
         with self._lock:
             found = [
-                task
-                for task in reversed(self._tasks.values())
+                (number, task)
+                for number, task in search.newest_first(self._tasks)
                 if _region(task.arn) == caller.region and search.matches(_fields(task), filters)
             ]
-            shown, token = search.page(found, lambda task: task.arn, params)
+            shown, token = search.page(found, params)
             return {"quantumTasks": [task.summary() for task in shown], "nextToken": token}
 
     def _cancel(self, caller: Caller, params: Params) -> Params:

@@ -10,13 +10,13 @@ import base64
 import binascii
 import hashlib
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from covalent_braket_plugin.local.service import Params, ServiceError
 
-__all__ = ["DEFAULT_PAGE", "check", "matches", "page"]
+__all__ = ["DEFAULT_PAGE", "check", "matches", "newest_first", "page"]
 
 DEFAULT_PAGE = 100
 TIMES = frozenset({"createdAt"})
@@ -73,14 +73,19 @@ def matches(fields: Mapping[str, object], filters: Sequence[Params]) -> bool:
     )
 
 
-def page(
-    found: Sequence[Record], key: Callable[[Record], str], params: Params
-) -> tuple[list[Record], str | None]:
+def newest_first(records: Mapping[str, Record]) -> Iterator[tuple[int, Record]]:
+    """Records that were put in as they were created, the newest first, each with its number."""
+    return zip(range(len(records), 0, -1), reversed(records.values()), strict=True)
+
+
+def page(found: Sequence[tuple[int, Record]], params: Params) -> tuple[list[Record], str | None]:
     """Cut one page out of the records that were found.
 
+    The token holds the number of the page's last record, and the next page goes on below it: it
+    does not matter whether that record still passes the filters.
+
     Args:
-        found: All records that match, newest first.
-        key: What tells a record from all others.
+        found: All records that match, each with a number that it keeps; highest first.
         params: The members ``filters``, ``maxResults`` and ``nextToken`` of the request.
 
     Returns:
@@ -89,16 +94,13 @@ def page(
     Raises:
         ServiceError: ``ValidationException`` for a token that is not of this search.
     """
-    mark, start = _mark(params["filters"]), 0
+    mark = _mark(params["filters"])
     if params.get("nextToken"):
         last = _read_token(params["nextToken"], mark)
-        places = [place for place, record in enumerate(found) if key(record) == last]
-        if not places:
-            raise _bad_token()
-        start = places[0] + 1
-    end = start + (params.get("maxResults") or DEFAULT_PAGE)
-    shown = list(found[start:end])
-    return shown, _write_token(key(shown[-1]), mark) if end < len(found) else None
+        found = [(number, record) for number, record in found if number < last]
+    end = params.get("maxResults") or DEFAULT_PAGE
+    shown = [record for _, record in found[:end]]
+    return shown, _write_token(found[end - 1][0], mark) if end < len(found) else None
 
 
 def _operator(item: Params) -> str:
@@ -122,18 +124,19 @@ def _mark(filters: Sequence[Params]) -> str:
     return hashlib.sha256(json.dumps(filters, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def _write_token(last: str, mark: str) -> str:
+def _write_token(last: int, mark: str) -> str:
     return base64.urlsafe_b64encode(f"{mark} {last}".encode()).decode()
 
 
-def _read_token(token: str, mark: str) -> str:
+def _read_token(token: str, mark: str) -> int:
     try:
         found, _, last = base64.urlsafe_b64decode(token.encode()).decode().partition(" ")
+        number = int(last)
     except (binascii.Error, ValueError):
         raise _bad_token() from None
     if found != mark:
         raise _bad_token()
-    return last
+    return number
 
 
 def _bad_token() -> ServiceError:
