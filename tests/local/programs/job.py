@@ -73,6 +73,8 @@ def kill() -> None:
 
 
 def fail() -> None:
+    if "leave" in PARAMETERS:
+        (MODEL / "some").write_text("thing")
     Path(os.environ["SM_OUTPUT_DIR"], "failure").write_text(PARAMETERS["text"])
     sys.exit(int(PARAMETERS.get("code", "1")))
 
@@ -126,6 +128,63 @@ def shout() -> None:
 
 def metric() -> None:
     print("Metrics - timestamp=1; energy=-1.5; iteration_number=3;")
+
+
+def leave_session() -> None:
+    """Start a child in a session of its own, which ignores SIGTERM, and go on."""
+    program = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(300)"
+    subprocess.Popen([sys.executable, "-c", program], start_new_session=True)
+    show(ready=True)
+    time.sleep(300)
+
+
+def rewrite() -> None:
+    """Rewrite a checkpoint without a pause, in changing sizes, until told to stop."""
+    directory = Path(os.environ["AMZN_BRAKET_CHECKPOINT_DIR"])
+    (directory / "quiet").write_text("x")
+    show(ready=True)
+    while True:
+        with (directory / "restless").open("wb") as file:
+            for _ in range(50):
+                file.write(b"x" * 100_000)
+                file.flush()
+
+
+def chatter() -> None:
+    """Write many short lines, all the time."""
+    while True:
+        print("\n".join(["word"] * 10_000))
+
+
+def remove_model() -> None:
+    MODEL.rmdir()
+    PARAMETERS["text"] = "ValueError: mine"
+    fail()
+
+
+def lock_files() -> None:
+    (MODEL / "deep").mkdir()
+    (MODEL / "deep" / "file").write_text("x")
+    (MODEL / "deep").chmod(0)
+
+
+def leave_task() -> None:
+    """Create a quantum task that takes long, and fail."""
+    import boto3
+
+    source = "OPENQASM 3.0; qubit[22] q; bit[22] b;"
+    source += "".join(f"h q[{n % 22}]; cnot q[{n % 22}], q[{(n + 1) % 22}];" for n in range(400))
+    header = {"name": "braket.ir.openqasm.program", "version": "1"}
+    task = boto3.client("braket").create_quantum_task(
+        deviceArn=os.environ["AMZN_BRAKET_DEVICE_ARN"],
+        shots=10,
+        outputS3Bucket=os.environ["AMZN_BRAKET_OUT_S3_BUCKET"],
+        outputS3KeyPrefix="tasks",
+        action=json.dumps({"braketSchemaHeader": header, "source": source, "inputs": {}}),
+        jobToken=os.environ["AMZN_BRAKET_JOB_TOKEN"],
+    )
+    show(task=task["quantumTaskArn"])
+    sys.exit(1)
 
 
 if __name__ == "__main__":
