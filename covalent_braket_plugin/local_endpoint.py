@@ -14,9 +14,9 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from http.client import HTTPException
 from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
@@ -24,11 +24,20 @@ from typing import Any
 
 from covalent_braket_plugin.errors import LocalBraketError
 
-__all__ = ["default_state_dir", "find", "find_or_start", "worker_command", "worker_image"]
+__all__ = [
+    "default_state_dir",
+    "find",
+    "find_or_start",
+    "forget",
+    "worker_command",
+    "worker_image",
+]
 
 STATE_DIR_VARIABLE = "COVALENT_BRAKET_LOCAL_DIR"
 START_TIMEOUT_SECONDS = 60.0
 HEALTH_TIMEOUT_SECONDS = 5.0
+HEALTH_BYTES = 65536
+"""What answers more is no local Braket."""
 TRUSTED_SECONDS = 5.0
 """For so long after an answer we do not ask again whether it still runs."""
 
@@ -68,14 +77,22 @@ def find(state_dir: Path | None = None) -> dict[str, Any] | None:
         and ``pid``; None if none runs.
     """
     path = (state_dir or default_state_dir()) / "endpoint.json"
+    # After a crash the file is stale, and anybody may listen at its port.
     try:
-        info: dict[str, Any] = json.loads(path.read_text())
+        info = _json_object(path.read_bytes())
         url = f"{info['endpoint_url']}/_local/health"
         with _DIRECT.open(url, timeout=HEALTH_TIMEOUT_SECONDS) as answer:
-            health = json.load(answer)
-    except (OSError, ValueError, KeyError, urllib.error.URLError):
+            health = _json_object(answer.read(HEALTH_BYTES))
+        return info if health["pid"] == info["pid"] else None
+    except (OSError, ValueError, KeyError, HTTPException):
         return None
-    return info if health.get("pid") == info.get("pid") else None
+
+
+def _json_object(data: bytes) -> dict[str, Any]:
+    found = json.loads(data)
+    if not isinstance(found, dict):
+        raise ValueError("not a JSON object")
+    return found
 
 
 def find_or_start(state_dir: Path | None = None) -> dict[str, Any]:
@@ -91,6 +108,12 @@ def find_or_start(state_dir: Path | None = None) -> dict[str, Any]:
             running = find(state_dir) or _install_check_and_start(state_dir)
             _known[state_dir] = (time.monotonic(), running)
         return running
+
+
+def forget(state_dir: Path | None = None) -> None:
+    """Forget where the local Braket was: it refused a connection, so the next one asks again."""
+    with _lock:
+        _known.pop(state_dir or default_state_dir(), None)
 
 
 def _install_check_and_start(state_dir: Path) -> dict[str, Any]:
