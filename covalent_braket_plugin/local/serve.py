@@ -77,7 +77,7 @@ class LocalBraket:
         self._jobs = Jobs(
             self._runner,
             self._s3,
-            self._devices.find,
+            self._devices.in_region,
             slots=options.running_jobs,
             quota=options.max_concurrent_jobs,
             cancel_tasks=self._cancel_tasks,

@@ -13,6 +13,13 @@ import pytest
 from tests.local.conftest import IMAGE, PROGRAM, Lab
 
 FORTE = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
+GARNET = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+RESERVATION = [
+    {
+        "arn": "arn:aws:braket:us-east-1:000000000000:reservation/x",
+        "type": "RESERVATION_TIME_WINDOW_ARN",
+    }
+]
 TN1 = "arn:aws:braket:::device/quantum-simulator/amazon/tn1"
 NOWHERE = "arn:aws:braket:us-east-1:000000000000:job/00000000-0000-0000-0000-000000000000"
 
@@ -161,6 +168,28 @@ def test_an_ended_job_cannot_be_cancelled(lab: Lab) -> None:
         ({"checkpointConfig": {"s3Uri": "s3://b/k", "localPath": "/opt/braket/x"}}, "/opt/braket"),
         ({"checkpointConfig": {"s3Uri": "s3://b/k", "localPath": "x"}}, "absolute"),
         ({"checkpointConfig": {"s3Uri": "s3://b/k", "localPath": "/opt/jobs/../ml"}}, "absolute"),
+        ({"checkpointConfig": {"s3Uri": "s3://b/k", "localPath": "/opt/./ml"}}, "under /opt/ml"),
+        ({"checkpointConfig": {"s3Uri": "s3://b/k", "localPath": "//opt/ml/x"}}, "under /opt/ml"),
+        ({"checkpointConfig": {"s3Uri": "s3://no-bucket/k"}}, "access to no-bucket"),
+        ({"deviceConfig": {"device": GARNET}}, "does not exist in us-east-1"),
+        ({"deviceConfig": {"device": "local:"}}, "local:<provider>/<simulator>"),
+        ({"deviceConfig": {"device": "local:a b/c/d"}}, "local:<provider>/<simulator>"),
+        ({"associations": RESERVATION}, "Braket Direct is not supported for"),
+        (
+            {"associations": RESERVATION, "deviceConfig": {"device": FORTE}},
+            "Reservation arn is invalid",
+        ),
+        ({"roleArn": "arn:aws:iam::123456789012:role/x"}, "not a role of the caller's account"),
+        (
+            {
+                "instanceConfig": {
+                    "instanceType": "ml.m5.large",
+                    "volumeSizeInGb": 1,
+                    "instanceCount": 2,
+                }
+            },
+            "on one instance",
+        ),
         ({"tags": {"aws:x": "y"}}, "aws:"),
         ({"tags": {f"k{n}": "v" for n in range(51)}}, "at most 50"),
         ({"tags": {"k": "v" * 257}}, "longer than 256"),
@@ -175,6 +204,19 @@ def test_requests_that_make_no_sense_are_refused(
     )
     assert (code, status) == ("ValidationException", 400)
     assert text in message
+
+
+def test_the_simulators_take_no_jobs_where_they_are_not(lab: Lab) -> None:
+    s3 = lab.client("s3", "eu-north-1")
+    s3.create_bucket(
+        Bucket="amazon-braket-north",
+        CreateBucketConfiguration={"LocationConstraint": "eu-north-1"},
+    )
+    north = {"s3Path": "s3://amazon-braket-north/x"}
+    request = lab.job_request("x", outputDataConfig=north)
+    code, _, text = refusal(lab.client("braket", "eu-north-1").create_job, **request)
+    assert code == "ValidationException"
+    assert "does not exist in eu-north-1" in text
 
 
 def test_two_input_channels_cannot_have_one_name(lab: Lab) -> None:

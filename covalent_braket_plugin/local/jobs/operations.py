@@ -66,7 +66,7 @@ class Jobs:
     Args:
         runner: Runs a job.
         store: Where buckets are looked up.
-        find_device: Finds a device by ARN, None if there is no such device.
+        find_device: Finds a device by ARN and region, None if it cannot be reached from there.
         slots: Number of jobs that run at once.
         quota: Number of unfinished jobs that CreateJob allows; 0 for no limit.
         cancel_tasks: Called with the ARN of a job that is cancelled.
@@ -90,7 +90,7 @@ class Jobs:
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
         self._tokens = _Tokens()
-        self._slots = Slots(slots, self._run, self._exclusive)
+        self._slots = Slots(slots, self._run, _is_qpu)
 
     def operations(self) -> dict[str, Operation]:
         """The operations of this room, by name."""
@@ -223,9 +223,10 @@ class Jobs:
             elif not job.state.terminal:
                 job.state.fail(reason)
 
-    def _exclusive(self, device: str) -> bool:
-        found = self._find_device(device)
-        return found is not None and found.is_qpu
+
+def _is_qpu(device: str) -> bool:
+    """Whether a device that CreateJob let pass is a QPU, which runs one job at a time."""
+    return ":device/qpu/" in device
 
 
 def _new_job(caller: Caller, params: Params) -> Job:

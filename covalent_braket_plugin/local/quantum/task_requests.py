@@ -9,6 +9,7 @@ from typing import Any
 
 from covalent_braket_plugin.local.quantum.capabilities import OPENQASM, PROGRAM_SET
 from covalent_braket_plugin.local.quantum.fleet import Device
+from covalent_braket_plugin.local.reservations import check_reservation
 from covalent_braket_plugin.local.service import Params, ServiceError
 
 __all__ = ["MAX_ACTION_BYTES", "Action", "check"]
@@ -42,11 +43,7 @@ def check(params: Params, device: Device) -> Action:
     Raises:
         ServiceError: ``ValidationException`` naming what is wrong.
     """
-    if params.get("associations"):
-        reason = "Reservation arn is invalid"
-        raise invalid(
-            reason if device.is_qpu else f"Braket Direct is not supported for {device.arn}"
-        )
+    check_reservation(params, device.arn, is_qpu=device.is_qpu)
     text = params["action"]
     if len(text.encode()) > MAX_ACTION_BYTES:
         raise invalid(f"The action is larger than {MAX_ACTION_BYTES} bytes")
