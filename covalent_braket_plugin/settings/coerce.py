@@ -10,11 +10,18 @@ from numbers import Integral, Real
 from covalent_braket_plugin.settings.rules import Problem, closest
 from covalent_braket_plugin.settings.table import Setting
 
-__all__ = ["COERCE", "type_problem"]
+__all__ = ["COERCE", "plain", "type_problem"]
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
 _FLAGS = {**dict.fromkeys(_TRUE, True), **dict.fromkeys(_FALSE, False)}
+
+
+def plain(value: object) -> object:
+    """Take a scalar of numpy (or of its relatives) out of its wrapping; other values stay."""
+    if getattr(value, "shape", None) == () and hasattr(value, "item"):
+        return value.item()
+    return value
 
 
 def type_problem(setting: Setting, value: object) -> Problem:
@@ -34,6 +41,7 @@ def _type_fix(setting: Setting, value: object) -> str:
 def _to_text(value: object) -> str:
     if not isinstance(value, str):
         raise TypeError
+    value.encode()  # half a surrogate pair, which JSON cannot hold, is a ValueError
     return value.strip()
 
 
@@ -73,11 +81,12 @@ def _to_flag(value: object) -> bool:
 def _to_map(value: object) -> dict[str, str]:
     if not isinstance(value, Mapping):
         raise TypeError
-    if not all(isinstance(key, str) for key in value):
+    pairs = [(key, plain(text)) for key, text in value.items()]
+    if not all(isinstance(key, str) and isinstance(text, str | int | float) for key, text in pairs):
         raise TypeError
-    if not all(isinstance(text, str | int | float) for text in value.values()):
-        raise TypeError
-    return {key: str(text) for key, text in value.items()}
+    made = {str(key): str(text) for key, text in pairs}
+    "".join([*made, *made.values()]).encode()  # as above
+    return made
 
 
 COERCE = {

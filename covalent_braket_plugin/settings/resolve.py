@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from types import MappingProxyType
 from typing import Any
 
 from covalent_braket_plugin.errors import SettingError, UnconfiguredError
-from covalent_braket_plugin.settings.coerce import COERCE, type_problem
+from covalent_braket_plugin.settings.coerce import COERCE, plain, type_problem
 from covalent_braket_plugin.settings.rules import Problem, closest
 from covalent_braket_plugin.settings.table import (
     BY_NAME,
@@ -25,6 +27,7 @@ __all__ = [
     "region_of_device",
     "require_aws",
     "resolve",
+    "same",
     "unknown",
     "with_local",
     "with_region",
@@ -83,14 +86,54 @@ def check_one(name: str, value: object) -> Any:
     return value
 
 
-def check_given(given: Mapping[str, object]) -> None:
-    """Check the constructor's arguments alone, each and together; unknown names are passed over.
+def check_given(
+    given: Mapping[str, object], config: Mapping[str, object] = MappingProxyType({})
+) -> dict[str, object]:
+    """Check the constructor's arguments, each and together, and make them plain.
+
+    Args:
+        given: What the constructor got; unknown names are passed over.
+        config: The section ``[executors.braket]``. Covalent hands its values to the constructor
+            too: those are not checked here, so that a mistake in the file is an electron's error
+            and not a broken server.
+
+    Returns:
+        Every known setting of ``given`` as JSON can hold it: text, int, float, bool, or a dict of
+        text; None if it is unset, or comes from ``config`` in a form that JSON cannot hold.
 
     Raises:
-        SettingError: One breaks its setting's rule, or two disagree.
+        SettingError: A value breaks its setting's rule, or two disagree.
     """
     known = {name: value for name, value in given.items() if name in BY_NAME}
-    check(resolve(known, {}, {}))
+    own = {name: value for name, value in known.items() if not same(value, config.get(name))}
+    settings = resolve(own, {}, {})
+    check(settings)
+    return {
+        name: _stored(settings, name, value) if name in own else _as_json(value)
+        for name, value in known.items()
+    }
+
+
+def same(one: object, other: object) -> bool:
+    """Whether two values are equal; values that cannot be compared are not (arrays, say)."""
+    try:
+        return bool(one == other)
+    except (ValueError, TypeError):
+        return False
+
+
+def _stored(settings: Settings, name: str, value: object) -> object:
+    if _unset(value):
+        return None
+    value = getattr(settings, name)
+    return dict(value) if isinstance(value, Mapping) else value
+
+
+def _as_json(value: object) -> object:
+    try:
+        return json.loads(json.dumps(value))
+    except (ValueError, TypeError, RecursionError):
+        return None
 
 
 def check(settings: Settings) -> None:
@@ -273,6 +316,6 @@ def _region_problem(settings: Settings, region: str) -> Problem | None:
 
 def _coerce(setting: Setting, value: object, source: str) -> Any:
     try:
-        return COERCE[setting.kind](value)
+        return COERCE[setting.kind](plain(value))
     except (ValueError, TypeError, OverflowError) as error:
         raise _refusal(setting, value, type_problem(setting, value), source) from error

@@ -142,6 +142,15 @@ def path(value: str) -> Problem | None:
     return Problem("Give a path on one line.") if re.search("[\0\n\r]", value) else None
 
 
+def directory(value: str) -> Problem | None:
+    """Demand a whole path, or one in the home directory."""
+    if value == "~" or value.startswith(("/", "~/")):
+        return path(value)
+    return Problem(
+        "Write the whole path: a relative one would start wherever Covalent's server runs."
+    )
+
+
 def profile(value: str) -> Problem | None:
     """Demand the name of a profile: older documentation called it a path."""
     if value.startswith(("/", "~", "./", "../")):

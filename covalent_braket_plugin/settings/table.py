@@ -168,8 +168,8 @@ class Settings:
         None,
         "path",
         "Directory for temporary files. Unset: `braket` in Covalent's own `cache_dir`.",
-        "a path",
-        rules.path,
+        "an absolute path, or one that starts with `~/`",
+        rules.directory,
     )
     log_group_name: str = _setting(
         "/aws/braket/jobs",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -127,6 +130,10 @@ def test_the_process_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) ->
         ("poll_freq", 2, 2.0),
         ("poll_freq", np.float32(0.5), 0.5),
         ("local", "true", True),
+        ("local", np.bool_(True), True),
+        ("time_limit", np.array(60), 60),
+        ("classical_device", np.str_("ml.m5.large"), "ml.m5.large"),
+        ("hyperparameters", {np.str_("depth"): np.int64(3)}, {"depth": "3"}),
         ("local", "No", False),
         ("local", 1, True),
         ("credentials", Path("/etc/keys"), "/etc/keys"),
@@ -159,6 +166,17 @@ def test_values_are_made_the_settings_type(name: str, written: object, meant: ob
         ("tags", "team=blue"),
         ("tags", {1: "x"}),
         ("tags", {"team": None}),
+        ("tags", {"team": b"x"}),
+        ("hyperparameters", {"x": "\udcff"}),
+        ("hyperparameters", {"\udcff": "x"}),
+        ("hyperparameters", {"x": np.array([1, 2])}),
+        ("time_limit", np.array([60, 61])),
+        ("time_limit", np.array([])),
+        ("time_limit", np.bool_(True)),
+        ("local", np.array([True, False])),
+        ("classical_device", np.array(["ml.m5.large"])),
+        ("cache_dir", b"/tmp"),
+        ("cache_dir", "/tmp/\udcff"),
     ],
 )
 def test_values_of_another_type_are_refused(name: str, value: object) -> None:
@@ -166,6 +184,50 @@ def test_values_of_another_type_are_refused(name: str, value: object) -> None:
         check_one(name, value)
     assert caught.value.setting == name
     assert "it must" in caught.value.rule
+
+
+def test_what_the_constructor_keeps_is_what_json_can_hold() -> None:
+    given = {
+        "time_limit": np.int64(60),
+        "poll_freq": np.float32(0.5),
+        "keep_payload": np.bool_(False),
+        "classical_device": np.str_("ml.m5.large"),
+        "cache_dir": Path("/tmp/x"),
+        "tags": MappingProxyType({np.str_("team"): np.str_("blue")}),
+        "storage": "",
+        "region": None,
+        "colour": object(),
+    }
+    kept = check_given(given)
+    assert json.loads(json.dumps(kept)) == kept
+    assert kept == {
+        "time_limit": 60,
+        "poll_freq": 0.5,
+        "keep_payload": False,
+        "classical_device": "ml.m5.large",
+        "cache_dir": "/tmp/x",
+        "tags": {"team": "blue"},
+        "storage": None,
+        "region": None,
+    }
+    assert {type(value) for value in kept.values()} == {int, float, bool, str, dict, type(None)}
+    assert [type(key) for key in kept["tags"]] == [str]  # type: ignore[attr-defined]
+
+
+def test_a_value_of_the_config_file_is_kept_unchecked_and_a_programs_own_is_checked() -> None:
+    config = {"time_limit": 0, "local": "maybe", "tags": ["a"], "region": date(2026, 1, 1)}
+    kept = check_given({**config, "storage": np.int64(31)}, config)
+    assert kept == {**config, "region": None, "storage": 31}
+    with pytest.raises(SettingError, match="time_limit"):
+        check_given({**config, "time_limit": -1}, config)
+
+
+@pytest.mark.parametrize("odd", [np.array([60, 61]), {"a": np.array([1, 2])}, {60}, object()])
+def test_values_that_cannot_be_compared_are_setting_errors_too(odd: object) -> None:
+    with pytest.raises(SettingError, match="time_limit"):
+        check_given({"time_limit": odd}, {"time_limit": 60})
+    with pytest.raises(SettingError, match="time_limit"):
+        check_given({"time_limit": odd}, {"time_limit": {"a": np.array([1, 3])}})
 
 
 def test_resolving_refuses_a_type_and_says_that_it_is_in_the_config_file() -> None:
@@ -212,6 +274,9 @@ GOOD: list[tuple[str, object]] = [
     ("endpoint_url", "http://127.0.0.1:4566"),
     ("endpoint_url", "https://braket.us-east-1.api.aws/"),
     ("endpoint_url", "http://[::1]:80"),
+    ("cache_dir", "/var/cache/braket"),
+    ("cache_dir", "~/cache"),
+    ("cache_dir", "~"),
     ("version_mismatch", "warn"),
     ("tags", {f"key-{n}": "" for n in range(46)}),
     ("tags", {"ключ": "Größe 1.5 = ½ + x@y", "k" * 128: "v" * 256}),
@@ -241,7 +306,10 @@ BAD: list[tuple[str, object, str]] = [
     ("region", "moon", "us-west-2"),
     ("profile", "~/.aws/credentials", "credentials"),
     ("credentials", "/etc/a\nkeys", "a path"),
-    ("cache_dir", "/tmp/\0", "a path"),
+    ("cache_dir", "/tmp/\0", "absolute path"),
+    ("cache_dir", "rel", "whole path"),
+    ("cache_dir", "./rel", "whole path"),
+    ("cache_dir", "~nobody/cache", "whole path"),
     ("s3_bucket_name", "ab", "amazon-braket-my-team"),
     ("s3_bucket_name", "a" * 64, "3 to 63"),
     ("s3_bucket_name", "my.bucket", "dot"),
