@@ -6,19 +6,34 @@ Values stay files on the whole way: nothing that came from a bucket is unpickled
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from covalent_braket_plugin import failure, glue, runtime
-from covalent_braket_plugin.errors import BraketPluginError
+from covalent_braket_plugin.errors import BraketPluginError, IntegrityError
 from covalent_braket_plugin.jobs import Job
 from covalent_braket_plugin.pipeline import Context, remove
 from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome, Stream
 
-__all__ = ["Collected", "collect", "collect_glue"]
+__all__ = ["Collected", "Texts", "collect", "collect_glue"]
 
 log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Texts:
+    """What users read about one node, as files; None where there is nothing to read.
+
+    Attributes:
+        stdout: The electron's stdout.
+        stderr: Its stderr, with the remote traceback below.
+        error: Why it failed or did not run, in one paragraph.
+    """
+
+    stdout: Path | None = None
+    stderr: Path | None = None
+    error: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -28,22 +43,30 @@ class Collected:
     Attributes:
         nodes: What became of each node.
         values: File of each completed node's value.
-        stdout: File of the electron's stdout, if it wrote any.
-        stderr: File of its stderr, with the remote traceback below.
-        error: File that says in one paragraph why it failed; None if it did not.
+        texts: What there is to read about each node of the outcome.
+        rest: The same for a node that the outcome does not name.
         cancelled: Whether the job was cancelled.
     """
 
     nodes: Mapping[int, NodeOutcome]
     values: Mapping[int, Path]
-    stdout: Path | None
-    stderr: Path | None
-    error: Path | None = None
+    texts: Mapping[int, Texts]
+    rest: Texts
     cancelled: bool = False
+
+    def texts_of(self, node_id: int) -> Texts:
+        """Find what there is to read about a node."""
+        return self.texts.get(node_id, self.rest)
 
 
 def collect(
-    ctx: Context, job_arn: str, status: str, name: str, place: Path, keys: Keys | None = None
+    ctx: Context,
+    job_arn: str,
+    status: str,
+    name: str,
+    place: Path,
+    keys: Keys | None = None,
+    nodes: Iterable[int] = (),
 ) -> Collected:
     """Bring back what a job left, and clean up behind it.
 
@@ -54,10 +77,11 @@ def collect(
         name: The electron's function name.
         place: Directory for the files.
         keys: Where the task lies; asked of the job if not known.
+        nodes: The nodes that it is about; that of the keys if not known.
 
     Raises:
         AwsError: AWS refused or did not answer.
-        IntegrityError: What came back is damaged.
+        IntegrityError: What came back is damaged; it is left where it is.
     """
     job: Job | None = None
     if keys is None:
@@ -65,6 +89,8 @@ def collect(
         keys = job.keys
     outcome = ctx.jobs.fetch_outcome(keys)
     good = outcome is not None and outcome.status == "completed"
+    if outcome is not None and good:
+        _check_complete(outcome, keys, nodes)
     if not good and job is None:
         job = ctx.jobs.describe(job_arn)
     collected = _files(ctx, _Found(name, job_arn, status, job, keys, outcome), place)
@@ -85,6 +111,17 @@ class _Found:
     outcome: Outcome | None
 
 
+def _check_complete(outcome: Outcome, keys: Keys, nodes: Iterable[int]) -> None:
+    wanted = set(nodes) or {node for node in (keys.node_id,) if node is not None}
+    missing = wanted - {node.node_id for node in outcome.nodes}
+    if missing:
+        raise IntegrityError(
+            f"{keys.uri(keys.outcome)} says completed and has nothing about node "
+            f"{', '.join(map(str, sorted(missing)))}: it is damaged, or not ours. Nothing of the "
+            "task was deleted."
+        )
+
+
 def _files(ctx: Context, found: _Found, place: Path) -> Collected:
     outcome, keys = found.outcome, found.keys
     nodes = {node.node_id: node for node in outcome.nodes} if outcome else {}
@@ -94,31 +131,22 @@ def _files(ctx: Context, found: _Found, place: Path) -> Collected:
             if node.status == "completed":
                 values[node.node_id] = place / f"value-{node.node_id}.tobj"
                 ctx.jobs.fetch_value(keys, node, values[node.node_id])
-    stdout, stderr, error = _texts(place)
+    stdout, stderr = _fresh_streams(place)
     if outcome is not None:
         _fetch_stream(ctx, keys, outcome.stdout, stdout)
         _fetch_stream(ctx, keys, outcome.stderr, stderr)
-        _append(stderr, failure.remote_traceback(outcome.error))
     elif found.job is not None:
         _append(stdout, _log_tail(ctx, found.job))
-    _append(error, _error(found))
-    return Collected(
-        nodes=nodes,
-        values=values,
-        stdout=_written(stdout),
-        stderr=_written(stderr),
-        error=_written(error),
-        cancelled=found.status == "CANCELLED",
-    )
+    texts, rest = _texts(place, outcome, lambda node_id: _error(found, node_id))
+    return Collected(nodes, values, texts, rest, cancelled=found.status == "CANCELLED")
 
 
-def _error(found: _Found) -> str:
-    outcome, job = found.outcome, found.job
-    if outcome is not None and outcome.status == "completed":
-        return ""
+def _error(found: _Found, node_id: int | None) -> str:
+    job = found.job
     return failure.headline(
         found.name,
-        outcome,
+        found.outcome,
+        node_id=node_id,
         job_arn=found.arn,
         job_name=job.name if job else "",
         status=found.status,
@@ -127,11 +155,38 @@ def _error(found: _Found) -> str:
     )
 
 
-def _texts(place: Path) -> tuple[Path, Path, Path]:
-    files = place / "stdout.log", place / "stderr.log", place / "error.txt"
-    for file in files:
-        file.unlink(missing_ok=True)
-    return files
+def _fresh_streams(place: Path) -> tuple[Path, Path]:
+    for pattern in ("stdout*.log", "stderr*.log", "error*.txt"):
+        for file in place.glob(pattern):
+            file.unlink()
+    return place / "stdout.log", place / "stderr.log"
+
+
+def _texts(
+    place: Path, outcome: Outcome | None, error_of: Callable[[int | None], str]
+) -> tuple[dict[int, Texts], Texts]:
+    """Write what there is to read about each node, and about any other.
+
+    There is one pair of streams for the whole group: it goes to the main node, and the traceback
+    to the node that failed. Where these are not known, both go to every node.
+    """
+    main = outcome.main_node if outcome else None
+    error = outcome.error if outcome else None
+    failed = main if error is None or error.node_id is None else error.node_id
+
+    def of(node_id: int | None, completed: bool) -> Texts:
+        stdout, stderr = place / "stdout.log", place / "stderr.log"
+        if node_id != main:
+            stdout, stderr = place / f"stdout-{node_id}.log", place / f"stderr-{node_id}.log"
+        if node_id == failed:
+            _append(stderr, failure.remote_traceback(error))
+        text = place / f"error-{node_id}.txt"
+        _append(text, "" if completed else error_of(node_id))
+        return Texts(_written(stdout), _written(stderr), _written(text))
+
+    nodes = outcome.nodes if outcome else []
+    texts = {node.node_id: of(node.node_id, node.status == "completed") for node in nodes}
+    return texts, of(None, outcome is not None and outcome.status == "completed")
 
 
 def _written(file: Path) -> Path | None:
@@ -164,16 +219,11 @@ def collect_glue(name: str, place: Path, ended: glue.Ended) -> Collected:
     manifest = Manifest.from_json((place / runtime.MANIFEST_FILE).read_bytes())
     outcome = glue.outcome_of(place, manifest, ended)
     nodes = {node.node_id: node for node in outcome.nodes}
-    stdout, stderr, error = _texts(place)
+    stdout, stderr = _fresh_streams(place)
     _append(stdout, outcome.stdout.text)
     _append(stderr, outcome.stderr.text)
-    _append(stderr, failure.remote_traceback(outcome.error))
-    if outcome.error:
-        _append(error, failure.headline(name, outcome))
-    return Collected(
-        nodes=nodes,
-        values={key: place / node.key for key, node in nodes.items() if node.key},
-        stdout=_written(stdout),
-        stderr=_written(stderr),
-        error=_written(error),
+    texts, rest = _texts(
+        place, outcome, lambda node_id: failure.headline(name, outcome, node_id=node_id)
     )
+    values = {key: place / node.key for key, node in nodes.items() if node.key}
+    return Collected(nodes, values, texts, rest)

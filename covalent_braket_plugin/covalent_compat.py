@@ -6,6 +6,7 @@ it may only ever make things nicer, never fail an electron.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import importlib.metadata
 from typing import Any
@@ -63,7 +64,8 @@ def name_what_cannot_be_pickled() -> None:
         except Exception as error:
             from covalent_braket_plugin import payload
 
-            error.add_note(payload.why_unpicklable(obj, error))
+            with contextlib.suppress(Exception):  # the note must not hide what it explains
+                error.add_note(payload.why_unpicklable(obj, error))
             raise
 
     TransportableObject.__init__ = with_a_note  # type: ignore[method-assign]

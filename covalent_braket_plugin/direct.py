@@ -116,12 +116,9 @@ def unpack(collected: Collected, function: Callable[..., Any], node_id: int) -> 
         value = TransportableObject.deserialize(collected.values[node_id].read_bytes())
         if _unwrap(function)[0] is function:
             value = value.get_deserialized()
+    texts = collected.texts_of(node_id)
     return Returned(
-        value,
-        _read(collected.stdout),
-        _read(collected.stderr),
-        _read(collected.error),
-        collected.cancelled,
+        value, _read(texts.stdout), _read(texts.stderr), _read(texts.error), collected.cancelled
     )
 
 

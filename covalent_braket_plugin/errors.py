@@ -18,7 +18,6 @@ The tree::
     │   ├── RejectedError       the request breaks a rule of the service
     │   ├── DeviceError         the quantum device is offline or retired
     │   └── UnreachableError    no answer: network, DNS, time-out, or a fault of the service
-    ├── JobError                a job ended without leaving an outcome
     └── LocalBraketError        the local Braket could not be started, found or stopped
 
 Only the standard library is imported here.
@@ -35,7 +34,6 @@ __all__ = [
     "ConflictError",
     "DeviceError",
     "IntegrityError",
-    "JobError",
     "LocalBraketError",
     "NotFoundError",
     "PayloadError",
@@ -165,19 +163,6 @@ class DeviceError(AwsError):
 
 class UnreachableError(AwsError):
     """No usable answer: network, DNS, time-out, or a fault inside the service."""
-
-
-class JobError(BraketPluginError):
-    """A job ended without leaving an outcome.
-
-    Args:
-        message: The whole message for people.
-        job_arn: ARN of the job.
-    """
-
-    def __init__(self, message: str, *, job_arn: str = "") -> None:
-        self.job_arn = job_arn
-        super().__init__(message)
 
 
 class LocalBraketError(BraketPluginError):

@@ -64,12 +64,13 @@ def _update(metadata: Mapping[str, Any], node: int, collected: Collected | None)
 def _fate(node: int, collected: Collected | None) -> tuple[Any, dict[str, Path | None]]:
     if collected is None:
         return RESULT_STATUS.CANCELLED, {}
-    assets = {"stdout": collected.stdout, "stderr": collected.stderr}
+    texts = collected.texts_of(node)
+    assets = {"stdout": texts.stdout, "stderr": texts.stderr}
     if collected.cancelled:
         return RESULT_STATUS.CANCELLED, assets
     if node in collected.values:
         return RESULT_STATUS.COMPLETED, {**assets, "output": collected.values[node]}
-    return RESULT_STATUS.FAILED, {**assets, "error": collected.error}
+    return RESULT_STATUS.FAILED, {**assets, "error": texts.error}
 
 
 def _asset(path: Path | None) -> AssetUpdate:

@@ -1,7 +1,7 @@
 """What users read when an electron failed: pure text, made of the outcome and the job's words.
 
-Two texts: ``headline`` goes where Covalent shows an error (one paragraph that says what happened,
-where, and where to look), ``stderr_of`` is the electron's stderr with the remote traceback below.
+Two texts: `headline` goes where Covalent shows an error (one paragraph that says what happened,
+where, and where to look), `remote_traceback` below the stderr of the electron that failed.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ def headline(
     name: str,
     outcome: Outcome | None,
     *,
+    node_id: int | None = None,
     job_arn: str = "",
     job_name: str = "",
     status: str = "",
@@ -50,15 +51,16 @@ def headline(
     """Say in one paragraph why an electron failed.
 
     Args:
-        name: The electron's function name.
+        name: The function name of the group's main electron.
         outcome: What the job left, if anything.
+        node_id: The node of the group whose fate it is; None: the main electron.
         job_arn: The job; empty for Covalent's own steps, which run locally.
         job_name: The job's name.
         status: The job's status.
         failure_reason: Braket's reason.
         events: The job's events.
     """
-    lines = [_what_happened(name, outcome, status, failure_reason, events)]
+    lines = [_what_happened(name, outcome, node_id, status, failure_reason, events)]
     if outcome is not None and outcome.error is not None and outcome.error.location:
         lines.append(outcome.error.location)
     if job_arn:
@@ -71,23 +73,34 @@ def headline(
 def _what_happened(
     name: str,
     outcome: Outcome | None,
+    node_id: int | None,
     status: str,
     failure_reason: str,
     events: tuple[str, ...],
 ) -> str:
     if "MAX_RUNTIME_EXCEEDED" in events:
         return (
-            f"{name}() ran into its time limit: {failure_reason or 'the job was stopped'}. "
+            f"{_call(name)} ran into its time limit: {failure_reason or 'the job was stopped'}. "
             "Raise `time_limit` (seconds) on the executor, or do less in one electron."
         )
     if outcome is None:
         reason = failure_reason or "Braket gave no reason"
-        return f"{name}() left no outcome, and its job ended {status}: {reason}"
-    if outcome.error is None:
-        return f"{name}() did not run, because an electron packed with it failed"
+        return f"{_call(name)} left no outcome, and its job ended {status}: {reason}"
+    node_id = outcome.main_node if node_id is None else node_id
+    own = next((node.name for node in outcome.nodes if node.node_id == node_id), "") or name
     error = outcome.error
+    if error is None:
+        return f"{_call(own)} did not run, because an electron packed with it failed"
     where = _PHASES.get(error.phase, error.phase)
-    return f"{name}() failed {where}: {error.type}: {error.message}"
+    failed = f"{_call(error.name or name)} failed {where}: {error.type}: {error.message}"
+    if error.node_id is None or node_id is None or error.node_id == node_id:
+        return failed
+    return f"{_call(own)} did not run, because {failed}"
+
+
+def _call(name: str) -> str:
+    # Covalent names its own electrons by what they do, such as "energies()[0]".
+    return f"{name}()" if name.isidentifier() or name == "<lambda>" else name
 
 
 def remote_traceback(error: ErrorData | None) -> str:

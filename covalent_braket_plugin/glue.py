@@ -9,22 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from covalent_braket_plugin import runtime
-from covalent_braket_plugin.protocol import (
-    ErrorData,
-    Manifest,
-    NodeOutcome,
-    Outcome,
-    Stream,
-    Versions,
-)
+from covalent_braket_plugin.protocol import ErrorData, Manifest, NodeOutcome, Outcome, Stream
 
 __all__ = ["Ended", "outcome_of", "run"]
 
@@ -86,21 +78,12 @@ def outcome_of(directory: Path, manifest: Manifest, ended: Ended) -> Outcome:
     """Read what the child left; the keys in the outcome are file names in ``directory``."""
     path = directory / runtime.RESULT_FILE
     stdout, stderr = _stream(ended.stdout), _stream(ended.stderr)
-    if not path.is_file():
-        nodes = [NodeOutcome(call.node_id, "failed") for call in manifest.calls]
-        text = f"Covalent's own step ended with exit code {ended.returncode} without a result"
-        error = ErrorData("ProcessExit", text, phase="killed")
-        return Outcome("failed", nodes, stdout, stderr, error)
-    result = json.loads(path.read_text())
-    return Outcome(
-        status="failed" if result["error"] else "completed",
-        nodes=[NodeOutcome(**node) for node in result["nodes"]],
-        stdout=stdout,
-        stderr=stderr,
-        error=ErrorData(**result["error"]) if result["error"] else None,
-        seconds=result["seconds"],
-        versions=Versions(**result["versions"]),
-    )
+    if path.is_file():
+        return replace(Outcome.from_json(path.read_bytes()), stdout=stdout, stderr=stderr)
+    nodes = [NodeOutcome(call.node_id, "failed", name=call.name) for call in manifest.calls]
+    text = f"Covalent's own step ended with exit code {ended.returncode} without a result"
+    error = ErrorData("ProcessExit", text, phase="killed")
+    return Outcome("failed", nodes, stdout, stderr, error, main_node=manifest.main_node)
 
 
 def _stream(data: bytes) -> Stream:

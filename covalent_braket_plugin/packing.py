@@ -23,9 +23,9 @@ from typing import Any
 from covalent_braket_plugin import tobj
 from covalent_braket_plugin.errors import IntegrityError
 from covalent_braket_plugin.payload import PayloadWriter
-from covalent_braket_plugin.protocol import Call, Manifest, Versions
+from covalent_braket_plugin.protocol import Call, Manifest, Versions, version_mismatch
 
-__all__ = ["Electron", "Group", "build", "is_glue", "read_group"]
+__all__ = ["Electron", "Group", "build", "check_versions", "is_glue", "read_group"]
 
 _GLUE = re.compile(
     r"<(?:function|bound method) (?:"
@@ -172,6 +172,23 @@ def build(
         strict_versions=strict_versions,
         kms_key_id=kms_key_id,
     )
+
+
+def check_versions(group: Group, here: Versions) -> str | None:
+    """Say which function or input of a group cannot be loaded, and why; None if all can.
+
+    Args:
+        group: What is to run.
+        here: What would load it.
+
+    Raises:
+        IntegrityError: A staged file is damaged.
+    """
+    pickles = [(f"{one.name}()", one.header) for one in group.electrons]
+    for node_id, path in group.inputs.items():
+        pickles.append((f"the input that node {node_id} gives", tobj.read_header(path)))
+    problems = (version_mismatch(header.versions, here, what) for what, header in pickles)
+    return next((problem for problem in problems if problem is not None), None)
 
 
 class _Packer:

@@ -6,6 +6,7 @@ loads them (`verify`, `load_part`) and pickles what an electron returned (`dump_
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import platform
 import tempfile
@@ -203,7 +204,9 @@ def why_unpicklable(value: Any, error: Exception, name: str = "") -> str:
         error: What pickling it raised.
         name: What it is, such as ``The value that f() returned``.
     """
-    culprit, kind = _find_culprit(value)
+    culprit, kind = "value", ""
+    with contextlib.suppress(Exception):  # reading a user's object may run any code of theirs
+        culprit, kind = _find_culprit(value)
     what = f"{name or _described(value)} cannot be pickled: {type(error).__name__}: {error}."
     where = f" The part that cannot is {culprit}, a {kind}." if culprit != "value" else ""
     return (
@@ -240,8 +243,11 @@ def _children(value: Any, path: str) -> list[tuple[str, Any]]:
 
 
 def _function_parts(function: FunctionType) -> list[tuple[str, Any]]:
+    parts = []
     cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=False)
-    parts = [(f"the enclosed variable {name}", cell.cell_contents) for name, cell in cells]
+    for name, cell in cells:
+        with contextlib.suppress(ValueError):  # a variable that is not bound yet
+            parts.append((f"the enclosed variable {name}", cell.cell_contents))
     used = (name for name in function.__code__.co_names if name in function.__globals__)
     return parts + [(f"the global variable {name}", function.__globals__[name]) for name in used]
 

@@ -24,6 +24,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from covalent_braket_plugin.errors import IntegrityError
+from covalent_braket_plugin.records import record
 
 __all__ = [
     "EXIT_ELECTRON_FAILED",
@@ -117,6 +118,12 @@ class Keys:
         return cls(match[1], match[2])
 
     @property
+    def node_id(self) -> int | None:
+        """The task's node; None if the prefix is not one of a task."""
+        match = re.search(r"(?:^|/)node-(\d+)/attempt-\d+$", self.base)
+        return int(match[1]) if match else None
+
+    @property
     def manifest(self) -> str:
         """Key of the manifest."""
         return f"{self.base}/manifest.json"
@@ -167,8 +174,10 @@ class Versions:
     cloudpickle: str = ""
 
 
-def version_mismatch(pickled: Versions, loading: Versions) -> str | None:
-    """Say why what ``pickled`` wrote cannot be loaded by ``loading``; None if it can.
+def version_mismatch(
+    pickled: Versions, loading: Versions, what: str = "the electron"
+) -> str | None:
+    """Say why ``what``, which ``pickled`` wrote, cannot be loaded by ``loading``; None if it can.
 
     Code objects do not survive a change of Python's minor version (the interpreter may even
     crash), and cloudpickle's newer major versions write what older ones cannot read, while the
@@ -177,13 +186,13 @@ def version_mismatch(pickled: Versions, loading: Versions) -> str | None:
     ours_minor, theirs_minor = _minor(pickled.python), _minor(loading.python)
     if ours_minor and theirs_minor and ours_minor != theirs_minor:
         return (
-            f"the electron was pickled by Python {pickled.python}, "
+            f"{what} was pickled by Python {pickled.python}, "
             f"but it would be loaded by Python {loading.python}"
         )
     ours, theirs = _major(pickled.cloudpickle), _major(loading.cloudpickle)
     if ours is not None and theirs is not None and ours > theirs:
         return (
-            f"the electron was pickled by cloudpickle {pickled.cloudpickle}, "
+            f"{what} was pickled by cloudpickle {pickled.cloudpickle}, "
             f"but it would be loaded by cloudpickle {loading.cloudpickle}"
         )
     return None
@@ -269,7 +278,7 @@ class Manifest:
         payload_size: Its size, in bytes.
         parts: The pickles in it.
         calls: What to run, in order.
-        main_node: The node that stdout and stderr belong to.
+        main_node: The node that stdout and stderr belong to: the user's own.
         strict_versions: False: a version mismatch is a warning only.
         kms_key_id: Key that encrypts what the worker stores; empty: the bucket's own rule.
         protocol: Version of this contract.
@@ -297,21 +306,7 @@ class Manifest:
         Raises:
             IntegrityError: Not a manifest, or one of another protocol version.
         """
-        raw = _load(data, "manifest")
-        try:
-            return cls(
-                dispatch_id=raw["dispatch_id"],
-                versions=Versions(**raw["versions"]),
-                payload_sha256=raw["payload_sha256"],
-                payload_size=raw["payload_size"],
-                parts=[Part(**part) for part in raw["parts"]],
-                calls=[Call(**call) for call in raw["calls"]],
-                main_node=raw["main_node"],
-                strict_versions=raw["strict_versions"],
-                kms_key_id=raw["kms_key_id"],
-            )
-        except (KeyError, TypeError) as error:
-            raise IntegrityError(f"The manifest is malformed: {error}") from error
+        return record(cls, _load(data, "manifest"), "manifest")
 
 
 @dataclass(frozen=True)
@@ -325,6 +320,8 @@ class ErrorData:
         location: The user's own line, such as ``File "flow.py", line 12, in energy: ...``.
         phase: ``start``, ``fetch``, ``verify``, ``load``, ``bash``, ``pip``, ``call_before``,
             ``electron``, ``call_after``, ``pickle``, ``upload``, ``terminated`` or ``killed``.
+        node_id: The node that failed; None if it is not known, or the whole task failed.
+        name: That node's function name.
     """
 
     type: str
@@ -332,6 +329,8 @@ class ErrorData:
     traceback: str = ""
     location: str = ""
     phase: str = "electron"
+    node_id: int | None = None
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -359,6 +358,7 @@ class NodeOutcome:
         key: S3 key of the value; empty unless completed.
         size: The value's size, in bytes.
         sha256: The value's digest.
+        name: Function name, for people.
     """
 
     node_id: int
@@ -366,6 +366,7 @@ class NodeOutcome:
     key: str = ""
     size: int = 0
     sha256: str = ""
+    name: str = ""
 
 
 @dataclass(frozen=True)
@@ -381,6 +382,7 @@ class Outcome:
         seconds: How long each phase took, in seconds.
         versions: What ran it.
         result_files: How many files the electron left as results.
+        main_node: The node that stdout and stderr belong to; None if the manifest was never read.
         protocol: Version of this contract.
     """
 
@@ -392,6 +394,7 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     versions: Versions = field(default_factory=lambda: Versions(""))
     result_files: int = 0
+    main_node: int | None = None
     protocol: int = PROTOCOL_VERSION
 
     def node(self, node_id: int) -> NodeOutcome:
@@ -412,20 +415,10 @@ class Outcome:
         Raises:
             IntegrityError: Not an outcome, or one of another protocol version.
         """
-        raw = _load(data, "outcome")
-        try:
-            return cls(
-                status=raw["status"],
-                nodes=[NodeOutcome(**node) for node in raw["nodes"]],
-                stdout=Stream(**raw["stdout"]),
-                stderr=Stream(**raw["stderr"]),
-                error=ErrorData(**raw["error"]) if raw["error"] else None,
-                seconds=raw["seconds"],
-                versions=Versions(**raw["versions"]),
-                result_files=raw["result_files"],
-            )
-        except (KeyError, TypeError) as error:
-            raise IntegrityError(f"The outcome is malformed: {error}") from error
+        outcome = record(cls, _load(data, "outcome"), "outcome")
+        if outcome.status == "completed" and any(n.status != "completed" for n in outcome.nodes):
+            raise IntegrityError("The outcome says completed, but a node in it is not: damaged")
+        return outcome
 
 
 def _load(data: bytes, what: str) -> Mapping[str, Any]:

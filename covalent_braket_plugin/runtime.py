@@ -6,7 +6,7 @@ dispatcher never unpickles anything. The directory::
 
     manifest.json, payload.bin     what to run, verified by whoever starts this
     value-{node}.tobj              written here: what an electron returned
-    result.json                    written here, last: the nodes' fates and the error as data
+    result.json                    written here, last: an `Outcome` without streams
 
 Standard library and cloudpickle only; the electron finds a process without boto3 or asyncio in it.
 """
@@ -14,20 +14,17 @@ Standard library and cloudpickle only; the electron finds a process without boto
 from __future__ import annotations
 
 import contextlib
-import json
-import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 import traceback
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from covalent_braket_plugin import payload
+from covalent_braket_plugin import payload, steps
 from covalent_braket_plugin.errors import BraketPluginError
 from covalent_braket_plugin.protocol import (
     EXIT_ELECTRON_FAILED,
@@ -37,6 +34,7 @@ from covalent_braket_plugin.protocol import (
     ErrorData,
     Manifest,
     NodeOutcome,
+    Outcome,
 )
 
 __all__ = ["main", "run_directory"]
@@ -47,9 +45,9 @@ RESULT_FILE = "result.json"
 FILES_KEYWORD = "files"
 """Covalent always passes the results of file transfers as a list."""
 
-
-class _HookFailedError(Exception):
-    """A bash or pip step failed; the text has all that it printed."""
+MAX_MESSAGE_CHARACTERS = 16 * 1024
+MAX_TRACEBACK_CHARACTERS = 256 * 1024
+"""Error texts go through the dispatcher's memory and into its database, so they have a limit."""
 
 
 @dataclass
@@ -62,6 +60,7 @@ class _Run:
     values: dict[int, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     phase: str = "load"
+    call: Call | None = None
 
     @contextlib.contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -89,9 +88,10 @@ def run_directory(directory: Path) -> int:
     error = None
     try:
         for call in manifest.calls:
+            run.call = call
             _run_call(run, call)
     except BaseException as problem:  # SystemExit and KeyboardInterrupt end an electron, not us
-        error = _as_data(problem, run.phase)
+        error = _as_data(problem, run)
     _leave_result(run, error)
     return EXIT_OK if error is None else EXIT_ELECTRON_FAILED
 
@@ -144,59 +144,22 @@ def _run_hook(run: _Run, hook: dict[str, Any], step: Any) -> Any:
         hook = {**hook, "pip": {"packages": packages, "requirements": rest[0] if rest else ""}}
     if "bash" in hook:
         with run.timed("bash"):
-            return _run_bash(hook["bash"])
+            return steps.run_bash(hook["bash"])
     if "pip" in hook:
         with run.timed("pip"):
-            return _run_pip(**hook["pip"])
+            return steps.run_pip(**hook["pip"])
     with run.timed(f"call_{hook['when']}"):
         return step["function"](*step["args"], **step["kwargs"])
-
-
-def _run_bash(commands: list[str]) -> None:
-    for command in commands:
-        _run_step("The bash command", command, shell=True)
-
-
-def _run_pip(packages: list[str], requirements: str) -> None:
-    pip = [sys.executable, "-m", "pip", "install", "--no-input", "--disable-pip-version-check"]
-    if not requirements:
-        # Covalent joins the list with blanks, so an entry may hold several words.
-        _run_step("Installing packages with pip", [*pip, *" ".join(packages).split()])
-    else:
-        with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
-            file.write(requirements)
-            file.flush()
-            _run_step("Installing packages with pip", [*pip, "-r", file.name])
-    import importlib
-
-    importlib.invalidate_caches()
-
-
-def _run_step(what: str, command: str | list[str], *, shell: bool = False) -> None:
-    done = subprocess.run(
-        command,
-        shell=shell,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        check=False,
-    )
-    if done.returncode != 0:
-        shown = command if isinstance(command, str) else " ".join(command)
-        raise _HookFailedError(
-            f"{what} failed with exit code {done.returncode}: {shown}\n{done.stdout.rstrip()}"
-        )
-    sys.stdout.write(done.stdout)
-    sys.stdout.flush()
 
 
 def _keep_value(run: _Run, call: Call, value: Any) -> None:
     path = run.directory / f"value-{call.node_id}.tobj"
     name = f"The value that {call.name}() returned"
     digest = payload.dump_value(value, path, name=name, whole_string=call.whole_string)
-    run.nodes.append(NodeOutcome(call.node_id, "completed", path.name, path.stat().st_size, digest))
+    size = path.stat().st_size
+    run.nodes.append(
+        NodeOutcome(call.node_id, "completed", path.name, size, digest, name=call.name)
+    )
     if len(run.manifest.calls) > 1:
         run.values[call.node_id] = value
 
@@ -204,43 +167,64 @@ def _keep_value(run: _Run, call: Call, value: Any) -> None:
 def _leave_result(run: _Run, error: ErrorData | None) -> None:
     done = {node.node_id for node in run.nodes}
     fates = iter(["failed"])
-    nodes = run.nodes + [
-        NodeOutcome(call.node_id, "failed" if next(fates, None) else "not_run")
+    rest = [
+        NodeOutcome(call.node_id, "failed" if next(fates, None) else "not_run", name=call.name)
         for call in run.manifest.calls
         if call.node_id not in done
     ]
-    result = {
-        "nodes": [asdict(node) for node in nodes],
-        "error": asdict(error) if error else None,
-        "seconds": run.seconds,
-        "versions": asdict(payload.own_versions()),
-    }
+    outcome = Outcome(
+        status="failed" if error else "completed",
+        nodes=run.nodes + rest,
+        error=error,
+        seconds=run.seconds,
+        versions=payload.own_versions(),
+        main_node=run.manifest.main_node,
+    )
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the electron may have closed them
             stream.flush()
     scratch = run.directory / f"{RESULT_FILE}.part"
-    scratch.write_text(json.dumps(result))
+    scratch.write_bytes(outcome.to_json())
     scratch.replace(run.directory / RESULT_FILE)
 
 
-def _as_data(problem: BaseException, phase: str) -> ErrorData:
+def _as_data(problem: BaseException, run: _Run) -> ErrorData:
     return ErrorData(
-        type=_type_name(type(problem)),
-        message=_message(problem),
-        traceback=_traceback(problem),
-        location=_location(problem),
-        phase=phase,
+        type=_text(lambda: _type_name(type(problem)), "Exception"),
+        message=_text(lambda: _message(problem), object.__repr__(problem)),
+        traceback=_text(lambda: _traceback(problem), "", MAX_TRACEBACK_CHARACTERS),
+        location=_text(lambda: _location(problem), ""),
+        phase=run.phase,
+        node_id=run.call.node_id if run.call else None,
+        name=run.call.name if run.call else "",
     )
 
 
+def _text(make: Callable[[], str], default: str, most: int = MAX_MESSAGE_CHARACTERS) -> str:
+    """Make a text out of the user's objects, which may raise anything or be of any length."""
+    try:
+        return _cut(make(), most)
+    except BaseException:  # the error that we report matters more than one in its own __str__
+        return _cut(default, most)
+
+
+def _cut(text: str, most: int) -> str:
+    if len(text) <= most:
+        return text
+    half = most // 2
+    note = f"\n[... {len(text) - 2 * half} characters are left out here ...]\n"
+    return text[:half] + note + text[-half:]
+
+
 def _type_name(kind: type[BaseException]) -> str:
-    if kind.__module__ in ("builtins", "__main__", __name__) or issubclass(kind, BraketPluginError):
-        return kind.__qualname__.lstrip("_")
+    ours = issubclass(kind, (BraketPluginError, steps.StepFailedError))
+    if ours or kind.__module__ in ("builtins", "__main__", __name__):
+        return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
 def _traceback(problem: BaseException) -> str:
-    if isinstance(problem, (BraketPluginError, _HookFailedError)):
+    if isinstance(problem, (BraketPluginError, steps.StepFailedError)):
         # Where we raised it says nothing to users; what lies behind it does.
         cause = _traceback(problem.__cause__) + "\n" if problem.__cause__ else ""
         return f"{cause}{_type_name(type(problem))}: {problem}\n"
@@ -249,12 +233,10 @@ def _traceback(problem: BaseException) -> str:
 
 
 def _message(problem: BaseException) -> str:
-    if isinstance(problem, SystemExit):
-        return f"the electron called sys.exit({problem.code!r})"
-    try:
+    if not isinstance(problem, SystemExit):
         return str(problem)
-    except Exception:
-        return object.__repr__(problem)
+    code = _text(lambda: repr(problem.code), object.__repr__(problem.code))
+    return f"the electron called sys.exit({code})"
 
 
 def _user_frames(problem: BaseException) -> TracebackType | None:
@@ -265,7 +247,7 @@ def _user_frames(problem: BaseException) -> TracebackType | None:
     return trace if trace is not None else problem.__traceback__
 
 
-_OWN_FILES = {__file__, payload.__file__}
+_OWN_FILES = {__file__, payload.__file__, steps.__file__}
 _LIBRARY_DIRS = tuple(
     path for key, path in sysconfig.get_paths().items() if key in ("stdlib", "purelib", "platlib")
 )

@@ -1,5 +1,7 @@
 """The electron's process, as the worker sees it: started, listened to, ended.
 
+Told to stop, the electron is asked first; then all that it started is ended with it.
+
 Its output goes on to the worker's own, which is the job's log, as it comes; a copy of each stream
 is kept for the outcome.
 """
@@ -18,11 +20,15 @@ from pathlib import Path
 from typing import IO
 
 from covalent_braket_plugin import runtime
+from covalent_braket_plugin.descendants import adopt_orphans, end_descendants
 
 __all__ = ["Ended", "supervise"]
 
 STOP_GRACE_SECONDS = 3.0
 """How long an electron may go on after SIGTERM. Braket promises no time at all, SageMaker 120 s."""
+
+KILL_SECONDS = 2.0
+"""How long the electron's processes may take to be gone after SIGKILL."""
 
 DRAIN_SECONDS = 1.0
 """How long we read on after the electron ended: a grandchild may hold its stdout open for ever."""
@@ -34,7 +40,7 @@ class Ended:
 
     Attributes:
         returncode: Its exit code; negative for a signal.
-        stopped: Whether we ended it because we were told to.
+        stopped: Whether we were told to end it.
     """
 
     returncode: int
@@ -47,8 +53,10 @@ def supervise(directory: Path, stop_requested: Callable[[], bool]) -> Ended:
     Args:
         directory: What `runtime` needs; each stream is also kept there, as ``stdout.log`` and
             ``stderr.log``.
-        stop_requested: Asked a few times a second; true ends the electron.
+        stop_requested: Asked a few times a second; true ends the electron, and all
+            other processes that this one has started.
     """
+    adopt_orphans()
     command = [sys.executable, "-u", "-m", runtime.__name__, str(directory)]
     with (
         subprocess.Popen(
@@ -58,7 +66,7 @@ def supervise(directory: Path, stop_requested: Callable[[], bool]) -> Ended:
     ):
         while child.poll() is None and not stop_requested():
             streams.pump(0.2)
-        stopped = child.poll() is None and stop_requested()
+        stopped = stop_requested()
         if stopped:
             _end(child, streams)
         streams.drain(DRAIN_SECONDS)
@@ -66,11 +74,12 @@ def supervise(directory: Path, stop_requested: Callable[[], bool]) -> Ended:
 
 
 def _end(child: subprocess.Popen[bytes], streams: _Streams) -> None:
+    # No process group of its own: what ends the container's group must reach the electron too.
     child.terminate()
     deadline = time.monotonic() + STOP_GRACE_SECONDS
     while child.poll() is None and time.monotonic() < deadline:
         streams.pump(0.1)
-    child.kill()
+    end_descendants(KILL_SECONDS)
     child.wait()
 
 

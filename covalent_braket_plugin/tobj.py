@@ -16,6 +16,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -32,8 +33,8 @@ _CHUNK_BYTES = 3 * 4 * 64 * 1024
 """A multiple of 3 and of 4, so that base64 can be coded chunk by chunk."""
 
 TEXT_HEAD_BYTES = 512
-MAX_HEADER_BYTES = 16 * 1024 * 1024
-"""A header holds a docstring at the most; a larger one is not a header."""
+MAX_HEADER_BYTES = 256 * 1024 * 1024
+"""A header holds a name and a docstring; what claims to be larger is not a header."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,9 @@ def read_header(path: Path) -> Header:
     with path.open("rb") as file:
         text_offset = int.from_bytes(file.read(8), "big")
         data_offset = int.from_bytes(file.read(8), "big")
-        if not _OFFSETS_BYTES <= text_offset <= min(data_offset, MAX_HEADER_BYTES):
+        size = os.fstat(file.fileno()).st_size
+        fits = _OFFSETS_BYTES <= text_offset <= data_offset <= size
+        if not fits or text_offset > MAX_HEADER_BYTES:
             raise IntegrityError(f"{path.name} is not a pickled Covalent object")
         header = file.read(text_offset - _OFFSETS_BYTES)
         text = file.read(min(TEXT_HEAD_BYTES, data_offset - text_offset))

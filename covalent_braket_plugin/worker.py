@@ -1,9 +1,9 @@
 """The program in the job's container: ``python -m covalent_braket_plugin.worker [train]``.
 
 SageMaker starts a training image with the argument ``train``; Braket adds the ``AMZN_BRAKET_*``
-environment. The hyperparameter file says where the manifest lies. This process fetches and
-verifies, runs the electron in a child process (`runtime`) whose output it passes on to the job's
-log as it comes, and always leaves exactly one outcome: values first, ``outcome.json`` last.
+environment. The hyperparameter file (`opt_ml`) says where the manifest lies. This process fetches
+and verifies, runs the electron in a child process (`runtime`) whose output it passes on to the
+job's log as it comes, and always leaves exactly one outcome: values first, ``outcome.json`` last.
 
 Standard library and boto3 only. Exit codes are those of `protocol`; on failure
 ``/opt/ml/output/failure`` says why, which Braket shows as the job's failure reason
@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import os
 import platform
 import shutil
@@ -30,7 +29,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
-from covalent_braket_plugin import __version__, payload, runtime
+from covalent_braket_plugin import __version__, opt_ml, payload, runtime
 from covalent_braket_plugin.errors import BraketPluginError, IntegrityError, VersionMismatchError
 from covalent_braket_plugin.protocol import (
     EXIT_ELECTRON_FAILED,
@@ -53,28 +52,36 @@ from covalent_braket_plugin.supervisor import Ended, supervise
 
 __all__ = ["main"]
 
-MAX_FAILURE_CHARACTERS = 1000
-"""Braket cuts a job's failure reason at 1024 characters (service model, GetJob)."""
 
-
-class _TerminatedError(Exception):
-    """SIGTERM came."""
+class _Terminated(BaseException):
+    """SIGTERM or SIGINT came. Like KeyboardInterrupt it is nothing that boto3 may catch."""
 
 
 @dataclass
 class _Stop:
-    """Whether SIGTERM came, and what to do about it: raise, or leave it to who watches."""
+    """Whether we were told to stop, and what to do about it: note it, or raise, once."""
 
     requested: bool = False
-    raises: bool = True
+    raises: bool = False
 
     def install(self) -> None:
-        signal.signal(signal.SIGTERM, self._on_signal)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._on_signal)
+
+    def arm(self) -> None:
+        """From here on raise; now, if it has come already."""
+        self.raises = True
+        if self.requested:
+            self._raise()
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.requested = True
         if self.raises:
-            raise _TerminatedError("The job was told to stop before the electron ran")
+            self._raise()
+
+    def _raise(self) -> None:
+        self.raises = False
+        raise _Terminated("The job was told to stop before the electron ran")
 
 
 @dataclass
@@ -113,13 +120,16 @@ def main(argv: list[str]) -> int:
         return EXIT_WORKER_FAILED
     stop = _Stop()
     stop.install()
-    _make_opt_braket_usable()
+    if host := opt_ml.other_host():
+        sys.stderr.write(f"The first of the job's instances runs the electron; {host} does not\n")
+        return EXIT_OK
+    opt_ml.link_opt_braket()
     try:
-        hyperparameters = _read_hyperparameters()
+        hyperparameters = opt_ml.read_hyperparameters()
         job = _begin(hyperparameters, stop)
     except Exception as error:  # nobody to tell but the log and the failure file
         traceback.print_exc()
-        _write_failure(f"{type(error).__name__}: {error}")
+        opt_ml.write_failure(f"{type(error).__name__}: {error}")
         return EXIT_WORKER_FAILED
     with contextlib.closing(_Scratch(job.directory)):
         return _conclude(job, _run(job, hyperparameters))
@@ -133,37 +143,6 @@ class _Scratch:
 
     def close(self) -> None:
         shutil.rmtree(self._directory, ignore_errors=True)
-
-
-def _make_opt_braket_usable() -> None:
-    """Link /opt/braket, which the environment names, to /opt/ml.
-
-    In AWS's own images their container program does it, so in any other image we must.
-    """
-    link = Path("/opt/braket")
-    if Path("/opt/ml").is_dir() and not link.exists():
-        with contextlib.suppress(OSError):
-            link.symlink_to("/opt/ml")
-
-
-def _hyperparameter_file() -> Path:
-    named = Path(os.environ.get("AMZN_BRAKET_HP_FILE", ""))
-    usual = Path("/opt/ml/input/config/hyperparameters.json")
-    return named if named.is_file() else usual
-
-
-def _read_hyperparameters() -> dict[str, str]:
-    path = _hyperparameter_file()
-    try:
-        found: dict[str, str] = json.loads(path.read_text())
-    except OSError as error:
-        raise IntegrityError(f"The hyperparameter file cannot be read: {error}") from error
-    if HP_MANIFEST not in found:
-        raise IntegrityError(
-            f"{path} has no {HP_MANIFEST}: this program runs jobs that the Covalent Braket "
-            "executor made, and no others"
-        )
-    return found
 
 
 def _begin(hyperparameters: dict[str, str], stop: _Stop) -> _Job:
@@ -182,6 +161,14 @@ def _begin(hyperparameters: dict[str, str], stop: _Stop) -> _Job:
 def _run(job: _Job, hyperparameters: dict[str, str]) -> Outcome:
     """Do the work; whatever happens becomes an outcome."""
     try:
+        job.stop.arm()
+        return _work(job, hyperparameters)
+    except _Terminated as error:  # raised once only: from here on signals are just noted
+        return _failed(job, ErrorData("Terminated", str(error), phase=job.phase), "terminated")
+
+
+def _work(job: _Job, hyperparameters: dict[str, str]) -> Outcome:
+    try:
         with job.timed("fetch"):
             job.manifest = _fetch(job, hyperparameters.get(HP_MANIFEST_SHA256, ""))
         with job.timed("verify"):
@@ -190,10 +177,9 @@ def _run(job: _Job, hyperparameters: dict[str, str]) -> Outcome:
         with job.timed("run"):
             job.stop.raises = False
             ended = supervise(job.directory, lambda: job.stop.requested)
-        return _outcome_of(job, job.manifest, ended)
-    except _TerminatedError as error:
-        return _failed(job, ErrorData("Terminated", str(error), phase=job.phase), "terminated")
+        return _outcome_of(job, ended)
     except Exception as error:
+        job.stop.raises = False
         traceback.print_exc()
         data = ErrorData(type(error).__name__, str(error), traceback.format_exc(), "", job.phase)
         return _failed(job, data)
@@ -238,20 +224,15 @@ def _own_versions() -> Versions:
 # --- the outcome -----------------------------------------------------------------------------
 
 
-def _outcome_of(job: _Job, manifest: Manifest, ended: Ended) -> Outcome:
+def _outcome_of(job: _Job, ended: Ended) -> Outcome:
     result_file = job.directory / runtime.RESULT_FILE
     if not result_file.is_file():
         status: Literal["failed", "terminated"] = "terminated" if ended.stopped else "failed"
         return _failed(job, _how_it_ended(ended), status)
-    result = json.loads(result_file.read_text())
-    error = ErrorData(**result["error"]) if result["error"] else None
-    return Outcome(
-        status="failed" if error else "completed",
-        nodes=[NodeOutcome(**node) for node in result["nodes"]],
-        error=error,
-        seconds={**job.seconds, **result["seconds"]},
-        versions=Versions(**result["versions"]),
-    )
+    outcome = Outcome.from_json(result_file.read_bytes())
+    if outcome.status == "failed" and job.stop.requested:  # an electron that raised when asked
+        outcome = replace(outcome, status="terminated")
+    return replace(outcome, seconds={**job.seconds, **outcome.seconds})
 
 
 def _how_it_ended(ended: Ended) -> ErrorData:
@@ -273,25 +254,33 @@ def _how_it_ended(ended: Ended) -> ErrorData:
 def _failed(
     job: _Job, error: ErrorData, status: Literal["failed", "terminated"] = "failed"
 ) -> Outcome:
-    calls = job.manifest.calls if job.manifest else []
+    manifest = job.manifest
+    main = manifest.main_node if manifest else None
     nodes = [
-        NodeOutcome(call.node_id, "failed" if index == 0 else "not_run")
-        for index, call in enumerate(calls)
+        NodeOutcome(call.node_id, "failed" if call.node_id == main else "not_run", name=call.name)
+        for call in (manifest.calls if manifest else [])
     ]
-    return Outcome(status, nodes, error=error, seconds=job.seconds, versions=_own_versions())
+    names: dict[int | None, str] = {node.node_id: node.name for node in nodes}
+    return Outcome(
+        status,
+        nodes,
+        error=replace(error, node_id=main, name=names.get(main, "")),
+        seconds=job.seconds,
+        versions=_own_versions(),
+        main_node=main,
+    )
 
 
 def _conclude(job: _Job, outcome: Outcome) -> int:
     """Upload, values first and ``outcome.json`` last, and say the same to Braket."""
-    job.stop.raises = False
     try:
         _upload(job, outcome)
     except Exception as error:
         traceback.print_exc()
-        _write_failure(f"The outcome could not be uploaded: {type(error).__name__}: {error}")
+        opt_ml.write_failure(f"The outcome could not be uploaded: {type(error).__name__}: {error}")
         return EXIT_WORKER_FAILED
     if outcome.error is not None:
-        _write_failure(f"{outcome.error.type}: {outcome.error.message}")
+        opt_ml.write_failure(f"{outcome.error.type}: {outcome.error.message}")
         if outcome.error.traceback:
             sys.stderr.write(outcome.error.traceback)
     if outcome.status == "terminated":
@@ -351,14 +340,6 @@ def _count_result_files() -> int:
     if not directory:
         return 0
     return sum(len(files) for _, _, files in os.walk(directory))
-
-
-def _write_failure(reason: str) -> None:
-    """Say why in the file that Braket turns into the job's failure reason."""
-    output = _hyperparameter_file().resolve().parents[2] / "output"
-    with contextlib.suppress(OSError):
-        output.mkdir(parents=True, exist_ok=True)
-        (output / "failure").write_text(reason[:MAX_FAILURE_CHARACTERS])
 
 
 if __name__ == "__main__":

@@ -93,3 +93,11 @@ def test_versions_are_those_given(tmp_path: Path) -> None:
     tobj.write(target, io.BytesIO(b"x"), text="t", name="n", versions=Versions("3.12.1", "3.0.0"))
     (tmp_path / "f").write_bytes(target.getvalue())
     assert tobj.read_header(tmp_path / "f").versions == Versions("3.12.1", "3.0.0")
+
+
+def test_docstring_of_any_length_fits(tmp_path: Path) -> None:
+    def documented() -> None:
+        pass
+
+    documented.__doc__ = "x" * 17_000_000
+    assert tobj.read_header(written(tmp_path / "f", documented)).name == "documented"

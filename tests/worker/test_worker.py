@@ -320,3 +320,153 @@ def test_worker_imports_nothing_but_the_standard_library_boto3_and_cloudpickle()
     loaded = set(subprocess.check_output([sys.executable, "-c", code], text=True).split())
     assert "boto3" in loaded
     assert loaded.isdisjoint({"covalent", "pydantic", "braket", "pennylane", "numpy", "asyncio"})
+
+
+STOPPED = (signal.SIGTERM, signal.SIGINT)
+
+
+def _until_handled(process: subprocess.Popen[str]) -> None:
+    """Wait until the worker has its signal handlers, which is before it imports boto3."""
+
+    def handled() -> bool:
+        status = Path(f"/proc/{process.pid}/status").read_text()
+        caught = next(line for line in status.splitlines() if line.startswith("SigCgt"))
+        return int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1 == 1
+
+    deadline = time.monotonic() + 10
+    while not handled():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("number", STOPPED)
+@pytest.mark.parametrize("after", [0.0, 0.1, 0.3])
+def test_stop_before_the_electron_runs_leaves_an_outcome(
+    container: Make, number: signal.Signals, after: float
+) -> None:
+    def slow() -> None:
+        time.sleep(30)
+
+    job = container(slow)
+    process = job.start()
+    _until_handled(process)
+    time.sleep(after)
+    process.send_signal(number)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert job.outcome().status == "terminated"
+    assert "told to stop" in job.failure()
+
+
+def test_stop_ends_what_the_electron_started(container: Make, tmp_path: Path) -> None:
+    mark = tmp_path / "pid"
+
+    def starts_others(path: str) -> None:
+        code = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)"
+        child = subprocess.Popen([sys.executable, "-c", code], start_new_session=True)
+        Path(path + ".part").write_text(str(child.pid))
+        Path(path + ".part").rename(path)
+        time.sleep(60)
+
+    process = container(starts_others, str(mark)).start()
+    eventually(mark.exists)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    stat = Path(f"/proc/{mark.read_text()}/stat")
+    assert not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] in "ZX"
+
+
+def test_electron_that_raises_when_told_to_stop_is_terminated(
+    container: Make, tmp_path: Path
+) -> None:
+    mark = tmp_path / "started"
+
+    def tidy(path: str) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit("tidied up"))
+        Path(path).touch()
+        time.sleep(60)
+
+    job = container(tidy, str(mark))
+    process = job.start()
+    eventually(mark.exists)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+    outcome = job.outcome()
+    assert outcome.status == "terminated"
+    assert outcome.error is not None
+    assert "tidied up" in outcome.error.message
+
+
+@pytest.mark.parametrize("how", ["file", "environment"])
+def test_of_several_instances_only_the_first_runs_the_electron(container: Make, how: str) -> None:
+    job = container(double, 1)
+    hosts = {"current_host": "algo-2", "hosts": ["algo-1", "algo-2"]}
+    config = job.root / "input/config/resourceconfig.json"
+    if how == "file":
+        config.write_text(json.dumps(hosts))
+    else:
+        job.environment.update(SM_CURRENT_HOST="algo-2", SM_HOSTS='["algo-1", "algo-2"]')
+    code, out, err = job.run()
+    assert (code, out) == (0, "")
+    assert "algo-2 does not" in err
+    assert "outcome.json" not in job.left()
+    config.write_text(json.dumps({**hosts, "current_host": "algo-1"}))
+    assert job.run()[0] == 0
+    assert job.outcome().status == "completed"
+
+
+def test_error_text_of_any_length_is_cut_in_the_middle(container: Make) -> None:
+    def breaks() -> None:
+        raise ValueError("first" + "x" * 3_000_000 + "last")
+
+    job = container(breaks)
+    assert job.run()[0] == 1
+    error = job.outcome().error
+    assert error is not None
+    assert error.message.startswith("first")
+    assert error.message.endswith("last")
+    assert "characters are left out" in error.message
+    assert len(error.message) < 20_000
+    assert len(error.traceback) < 300_000
+
+
+def test_error_whose_text_cannot_be_had_is_still_reported(container: Make) -> None:
+    class RudeError(Exception):
+        def __str__(self) -> str:
+            raise KeyboardInterrupt
+
+    def breaks() -> None:
+        raise RudeError
+
+    job = container(breaks)
+    assert job.run()[0] == 1
+    error = job.outcome().error
+    assert error is not None
+    assert error.type.endswith("RudeError")
+    assert "in breaks" in error.traceback
+
+
+def test_exit_with_an_object_that_has_no_text_is_still_reported(container: Make) -> None:
+    class Rude:
+        def __repr__(self) -> str:
+            raise KeyboardInterrupt
+
+    def leaves() -> None:
+        raise SystemExit(Rude())
+
+    job = container(leaves)
+    assert job.run()[0] == 1
+    error = job.outcome().error
+    assert error is not None
+    assert error.type == "SystemExit"
+    assert "Rude object" in error.message
+
+
+def test_failure_reason_may_hold_what_utf8_cannot(container: Make) -> None:
+    def breaks() -> None:
+        raise ValueError("bad \udcff end")
+
+    job = container(breaks)
+    assert job.run()[0] == 1
+    assert job.failure() == "ValueError: bad ? end"
