@@ -39,7 +39,7 @@ class Container:
     s3: Any
     environment: dict[str, str]
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, own_group: bool = False) -> subprocess.Popen[str]:
         """Start the worker."""
         return subprocess.Popen(
             [sys.executable, "-m", "covalent_braket_plugin.worker", *arguments],
@@ -47,6 +47,7 @@ class Container:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            process_group=0 if own_group else None,
         )
 
     def run(self, *arguments: str) -> tuple[int, str, str]:
@@ -470,3 +471,22 @@ def test_failure_reason_may_hold_what_utf8_cannot(container: Make) -> None:
     job = container(breaks)
     assert job.run()[0] == 1
     assert job.failure() == "ValueError: bad ? end"
+
+
+@pytest.mark.parametrize("number", STOPPED)
+def test_stop_that_reaches_the_electron_too_is_terminated(
+    container: Make, tmp_path: Path, number: signal.Signals
+) -> None:
+    mark = tmp_path / "started"
+
+    def endless(path: str) -> None:
+        Path(path).touch()
+        time.sleep(60)
+
+    job = container(endless, str(mark))
+    process = job.start(own_group=True)
+    eventually(mark.exists)
+    os.killpg(process.pid, number)
+    process.communicate(timeout=20)
+    assert process.returncode == 143
+    assert job.outcome().status == "terminated"
