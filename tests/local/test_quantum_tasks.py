@@ -214,6 +214,7 @@ def test_job_tokens_tie_tasks_to_their_job(braket: QuantumBraket) -> None:
         (WIDE, "at most 26 qubits"),
         (BELL + "#pragma braket noise bit_flip(0.1) q[0]\n", "Noise instructions"),
         ("/etc/hostname.qasm", "has to be given itself"),
+        ('OPENQASM 3.0;\ninclude "/etc/hostname";\nqubit[1] q;\n', "can include stdgates.inc only"),
     ],
 )
 def test_a_circuit_that_cannot_run_fails_with_the_reason(
@@ -376,6 +377,21 @@ def test_the_wrong_program_of_a_set_is_named(braket: QuantumBraket) -> None:
     assert caught.value.members["programSetValidationFailures"][0]["programIndex"] == 1
 
 
+def test_a_circuit_wider_than_the_qpu_fails(braket: QuantumBraket) -> None:
+    source = "OPENQASM 3.0;\nqubit[21] q;\nh q;\n"
+    arn = braket.create(program(source), 10, STOCKHOLM, deviceArn=GARNET)
+    task = braket.get(arn, STOCKHOLM)
+    assert task["status"] == "FAILED"
+    assert "has 21 qubits; the device 20" in task["failureReason"]
+
+
+def test_a_program_of_a_set_reads_no_files_either(braket: QuantumBraket) -> None:
+    source = 'OPENQASM 3.0;\ninclude "/etc/hostname";\nqubit[1] q;\n'
+    task = braket.run(program_set((source, {})), 100, deviceArn=FORTE)
+    assert task["status"] == "FAILED"
+    assert "can include stdgates.inc only" in task["failureReason"]
+
+
 # --- search
 
 
@@ -527,6 +543,16 @@ def test_waiting_tasks_know_their_place(simulators: Simulators) -> None:
     device = braket.call("GetDevice", VIRGINIA, deviceArn=SV1)
     assert [item["queueSize"] for item in device["deviceQueueInfo"]] == ["2", "1", "0"]
     cancel(braket, running)
+
+
+def test_get_does_not_wait_for_a_task_behind_others(simulators: Simulators) -> None:
+    braket = QuantumBraket(simulators)
+    running, following, last = braket.create(program(LONG)), braket.create(), braket.create()
+    began = time.monotonic()
+    assert braket.call("GetQuantumTask", quantumTaskArn=last)["status"] == "QUEUED"
+    assert time.monotonic() - began < 5
+    cancel(braket, running)
+    assert braket.call("GetQuantumTask", quantumTaskArn=following)["status"] == "COMPLETED"
 
 
 def test_many_tasks_at_once_all_end(braket: QuantumBraket) -> None:

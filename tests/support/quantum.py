@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -107,6 +108,7 @@ class QuantumBraket:
         )
         self.operations = self.devices.operations() | self.tasks.operations()
         self._tokens = itertools.count()
+        self._patience = patience_seconds
 
     def call(self, operation: str, caller: Caller = VIRGINIA, **params: Any) -> dict[str, Any]:
         return self.operations[operation](caller, params)
@@ -127,11 +129,13 @@ class QuantumBraket:
         return str(answer["quantumTaskArn"])
 
     def get(self, arn: str, caller: Caller = VIRGINIA) -> dict[str, Any]:
-        """Wait for a task's end; returns what GetQuantumTask says."""
-        names = ["QueueInfo"]
-        return self.call(
-            "GetQuantumTask", caller, quantumTaskArn=arn, additionalAttributeNames=names
-        )
+        """Wait for a task's end if there is patience; returns what GetQuantumTask says."""
+        request = {"quantumTaskArn": arn, "additionalAttributeNames": ["QueueInfo"]}
+        while True:
+            task = self.call("GetQuantumTask", caller, **request)
+            if task["status"] != "QUEUED" or not self._patience:
+                return task
+            time.sleep(0.01)
 
     def run(self, *args: Any, **params: Any) -> dict[str, Any]:
         """Create a task and wait for its end."""

@@ -11,6 +11,8 @@ from functools import cache, cached_property
 from typing import Any
 
 from braket.default_simulator import DensityMatrixSimulator, StateVectorSimulator
+from braket.default_simulator.openqasm.parser.openqasm_ast import Include
+from braket.default_simulator.openqasm.parser.openqasm_parser import parse
 from braket.ir.openqasm import Program, ProgramSet
 from braket.schema_common import BraketSchemaBase
 from braket.tasks import GateModelQuantumTaskResult
@@ -21,19 +23,29 @@ from covalent_braket_plugin.local.quantum.results import Answer, Document, heade
 
 __all__ = ["run", "simulator"]
 
+STANDARD_LIBRARY = "stdgates.inc"
+
 
 class _Limited:
-    """Refuses circuits that would fill the memory; keeps the capabilities, which take long."""
+    """Refuses circuits that no device has the qubits for, or that would fill the memory.
+
+    It keeps the capabilities, too, which take long.
+    """
+
+    device_qubits: int | None = None
+    """Qubits of the device that the next circuit is for; None for no limit of that kind."""
 
     @cached_property
     def properties(self) -> Any:
         return super().properties  # type: ignore[misc]
 
     def initialize_simulation(self, **kwargs: Any) -> Any:
-        limit = self.properties.paradigm.qubitCount
-        if kwargs["qubit_count"] > limit:
+        qubits, limit = kwargs["qubit_count"], self.properties.paradigm.qubitCount
+        if self.device_qubits is not None and qubits > self.device_qubits:
+            raise ValueError(f"The circuit has {qubits} qubits; the device {self.device_qubits}")
+        if qubits > limit:
             note = EXACT_QUBITS_NOTE.format(limit=limit)
-            raise ValueError(f"The circuit has {kwargs['qubit_count']} qubits; {note}")
+            raise ValueError(f"The circuit has {qubits} qubits; {note}")
         return super().initialize_simulation(**kwargs)  # type: ignore[misc]
 
 
@@ -55,23 +67,25 @@ def run(request: Document) -> Answer:
     """Run a task's action.
 
     Args:
-        request: ``simulator``, ``action`` (JSON text), ``shots``, ``is_qpu``, and ``metadata``:
-            the task's ``id``, ``deviceId`` and ``createdAt``.
+        request: ``simulator``, ``action`` (JSON text), ``shots``, ``is_qpu``, ``qubits`` of the
+            device, and ``metadata``: the task's ``id``, ``deviceId`` and ``createdAt``.
 
     Returns:
         Why it failed (or None), the shots that have a result, and the content of results.json.
     """
     action = BraketSchemaBase.parse_raw_schema(request["action"])
+    chosen = simulator(request["simulator"])
+    chosen.device_qubits = request.get("qubits")
     if isinstance(action, ProgramSet):
-        return program_sets.run(simulator(request["simulator"]), action, request)
+        for program in action.programs:
+            _check_source(program.source)
+        return program_sets.run(chosen, action, request)
     return None, request["shots"], result_document(action, request)
 
 
 def result_document(program: Program, request: Document) -> bytes:
     """Run one OpenQASM program and write its GateModelTaskResult."""
-    if program.source.endswith(".qasm"):
-        # The interpreter would read that file.
-        raise ValueError("The OpenQASM program has to be given itself, not the name of a file")
+    _check_source(program.source)
     began = time.perf_counter()
     members = _outcome(program, request)
     seconds = time.perf_counter() - began
@@ -91,6 +105,18 @@ def result_document(program: Program, request: Document) -> bytes:
         },
     }
     return json.dumps(document, default=_plain).encode()
+
+
+def _check_source(source: str) -> None:
+    """Refuse what would make the interpreter read files of this machine."""
+    if source.endswith(".qasm"):
+        raise ValueError("The OpenQASM program has to be given itself, not the name of a file")
+    if "include" not in source:
+        return
+    for statement in parse(source).statements:
+        if isinstance(statement, Include) and statement.filename != STANDARD_LIBRARY:
+            text = f"include {statement.filename!r} is not supported"
+            raise ValueError(f"{text}: a program can include {STANDARD_LIBRARY} only")
 
 
 def _outcome(program: Program, request: Document) -> Document:

@@ -30,7 +30,7 @@ __all__ = ["QuantumTasks"]
 log = logging.getLogger(__name__)
 
 PATIENCE_SECONDS = 0.5
-"""How long GetQuantumTask waits for a task to end before it answers that it did not.
+"""How long GetQuantumTask waits for a task that runs, or is next, before it says that it does.
 
 Clients sleep a second between two looks (PennyLane's plugin does whatever the device suggests),
 but most circuits here take milliseconds: a loop of a hundred circuits would take minutes.
@@ -176,6 +176,7 @@ class QuantumTasks:
             "do": "run",
             "simulator": device.simulator,
             "is_qpu": device.is_qpu,
+            "qubits": device.qubits,
             "shots": task.shots,
             "action": action,
             "metadata": {
@@ -220,12 +221,19 @@ class QuantumTasks:
 
     def _get(self, caller: Caller, params: Params) -> Params:
         task = self._find(caller, params)
-        task.ended.wait(self._patience)
+        if self._ends_soon(task):
+            task.ended.wait(self._patience)
         with self._lock:
             answer = task.description()
             if "QueueInfo" in (params.get("additionalAttributeNames") or ()):
                 answer["queueInfo"] = self._queue_info(task)
             return answer
+
+    def _ends_soon(self, task: QuantumTask) -> bool:
+        """Whether it may pay to wait: the task runs, or is the next to run."""
+        with self._lock:
+            waiting = (other for other in self._open.values() if other.status == "QUEUED")
+            return task.status != "QUEUED" or next(waiting, task) is task
 
     def _search(self, caller: Caller, params: Params) -> Params:
         filters = params["filters"]
