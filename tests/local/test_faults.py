@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 import uuid
 from typing import Any
@@ -11,6 +12,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from covalent_braket_plugin.local.server.calls import Call
 from covalent_braket_plugin.local.server.faults import Fault
+from covalent_braket_plugin.local.server.s3_operations import s3_operation
 from tests.local.conftest import Lab
 
 
@@ -110,13 +112,35 @@ def test_rules_are_listed_and_cleared(lab: Lab) -> None:
     assert lab.control("GET", "faults") == {"faults": []}
 
 
-@pytest.mark.parametrize("body", [{"operation": "GetJob"}, {"operation": "x", "kind": "odd"}, 7])
-def test_rules_that_make_no_sense_are_refused(lab: Lab, body: Any) -> None:
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        ({"operation": "GetJob"}, "kind is required: one of throttle"),
+        ({"kind": "drop"}, "operation is required"),
+        ({"operation": "x", "kind": "odd"}, "kind must be one of throttle, error, quota"),
+        ({"operation": "x", "kind": ["drop"]}, "kind must be"),
+        ({"operation": 5, "kind": "drop"}, "operation must be the name of an operation, such"),
+        ({"operation": "x", "kind": "drop", "times": "2"}, "at least 1, not '2'"),
+        ({"operation": "x", "kind": "drop", "times": 0}, "at least 1, not 0"),
+        ({"operation": "x", "kind": "drop", "times": True}, "at least 1, not True"),
+        ({"operation": "x", "kind": "error", "status": 200}, "status must be an HTTP status"),
+        ({"operation": "x", "kind": "error", "code": 1}, "code must be text, not 1"),
+        ({"operation": "x", "kind": "slow", "seconds": -1}, "seconds must be a number"),
+        ({"operation": "x", "kind": "drop", "after": "no"}, "after must be true or false"),
+        ({"operation": "x", "kind": "drop", "caller": "me"}, "caller must be 'dispatcher'"),
+        ({"operation": "x", "kind": "drop", "often": 1}, "no field 'often'"),
+        (7, "must be a JSON object, not 7"),
+    ],
+    ids=str,
+)
+def test_rules_that_make_no_sense_are_refused(lab: Lab, body: Any, text: str) -> None:
     from urllib.error import HTTPError
 
     with pytest.raises(HTTPError) as caught:
-        lab.control("POST", "faults", body)
+        lab.control("POST", "faults", [{"operation": "GetJob", "kind": "drop"}, body])
     assert caught.value.code == 400
+    assert text in json.load(caught.value)["message"]
+    assert lab.control("GET", "faults") == {"faults": []}
 
 
 @pytest.mark.parametrize(
@@ -160,3 +184,44 @@ def test_calls_are_counted_by_caller_and_operation(lab: Lab) -> None:
         assert counts[caller] == expected
     lab.reset_calls()
     assert lab.calls() == {}
+
+
+@pytest.mark.parametrize(
+    ("request_line", "operation"),
+    [
+        ("GET /", "ListBuckets"),
+        ("PUT /b", "CreateBucket"),
+        ("PUT /b?tagging", "PutBucketTagging"),
+        ("PUT /b/?publicAccessBlock", "PutPublicAccessBlock"),
+        ("PUT /b?lifecycle", "PutBucketLifecycleConfiguration"),
+        ("DELETE /b?lifecycle", "DeleteBucketLifecycle"),
+        ("GET /b", "ListObjects"),
+        ("GET /b?list-type=2&prefix=x", "ListObjectsV2"),
+        ("GET /b?location", "GetBucketLocation"),
+        ("GET /b?versioning", "GetBucketVersioning"),
+        ("GET /b?policy", "GetBucketPolicy"),
+        ("GET /b?acl", "GetBucketAcl"),
+        ("GET /b?uploads", "ListMultipartUploads"),
+        ("POST /b?delete", "DeleteObjects"),
+        ("GET /b/k/tagging", "GetObject"),
+        ("GET /b/k?tagging", "GetObjectTagging"),
+        ("GET /b/k?versionId=1&x-id=GetObject", "GetObject"),
+        ("GET /b/k?uploadId=1", "ListParts"),
+        ("POST /b/k?uploads", "CreateMultipartUpload"),
+        ("POST /b/k?uploadId=1", "CompleteMultipartUpload"),
+        ("PUT /b/k?uploadId=1&partNumber=1", "UploadPart"),
+        ("DELETE /b/k?uploadId=1", "AbortMultipartUpload"),
+        ("PUT /b/k", "PutObject"),
+        ("PATCH /b/k", ""),
+    ],
+)
+def test_s3_operations_have_their_names(request_line: str, operation: str) -> None:
+    method, _, address = request_line.partition(" ")
+    path, _, query = address.partition("?")
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "QUERY_STRING": query}
+    assert s3_operation(environ) == operation
+
+
+def test_a_copy_is_told_by_its_header() -> None:
+    environ = {"REQUEST_METHOD": "PUT", "PATH_INFO": "/b/k", "HTTP_X_AMZ_COPY_SOURCE": "b/other"}
+    assert s3_operation(environ) == "CopyObject"

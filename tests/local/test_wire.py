@@ -9,7 +9,9 @@ import socket
 import statistics
 import subprocess
 import sys
+import threading
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -19,7 +21,9 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
 
+from covalent_braket_plugin.local.server.http_server import LoopbackServer
 from tests.local.conftest import Lab
 
 
@@ -132,6 +136,78 @@ def test_malformed_requests_do_not_stop_the_server(lab: Lab) -> None:
         line.sendall(b"nonsense\r\n\r\n")
         line.recv(4096)
     assert lab.control("GET", "health")["status"] == "ok"
+
+
+def unsigned(lab: Lab, method: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
+    """Send one request without credentials."""
+    with closing(http.client.HTTPConnection("127.0.0.1", lab.info["port"], timeout=10)) as line:
+        named = {key.replace("_", "-"): value for key, value in headers.items()}
+        line.request(method, path, headers=named)
+        answer = line.getresponse()
+        return answer.status, dict(answer.headers), answer.read()
+
+
+@pytest.mark.parametrize(("method", "path"), [("POST", "/job"), ("GET", "/device/x")])
+def test_unsigned_braket_requests_are_refused(lab: Lab, method: str, path: str) -> None:
+    status, headers, body = unsigned(lab, method, path)
+    assert status == 403
+    assert headers["x-amzn-errortype"] == "MissingAuthenticationTokenException"
+    assert "message" in json.loads(body)
+
+
+@pytest.mark.parametrize("length", ["abc", "-1"])
+def test_a_length_that_is_no_number_is_a_bad_request(lab: Lab, length: str) -> None:
+    assert unsigned(lab, "POST", "/jobs", Content_Length=length)[0] == 400
+
+
+def test_json_that_is_nested_too_deeply_is_a_bad_request(lab: Lab) -> None:
+    data = b"[" * 200_000
+    request = AWSRequest("POST", f"{lab.endpoint_url}/jobs", data=data)
+    SigV4Auth(Credentials("a", "b"), "braket", "us-east-1").add_auth(request)
+    with closing(http.client.HTTPConnection("127.0.0.1", lab.info["port"], timeout=10)) as line:
+        line.request("POST", "/jobs", data, dict(request.headers))
+        answer = line.getresponse()
+        assert answer.status == 400
+        assert answer.headers["x-amzn-errortype"] == "BadRequestException"
+
+
+def test_a_failure_inside_is_answered_and_logged(lab: Lab) -> None:
+    lab.put("tagged", "x")
+    with pytest.raises(ClientError) as caught:
+        lab.client("s3").put_object_tagging(
+            Bucket=lab.info["bucket"], Key="tagged", Tagging={"TagSet": []}
+        )
+    assert caught.value.response["Error"]["Code"] == "InternalError"
+    log = (lab.state_dir / "server.log").read_text()
+    assert "s3:PutObjectTagging failed" in log
+    assert "Traceback" in log
+
+
+@pytest.mark.parametrize(
+    ("after", "status", "begins"),
+    [("", 500, b'{"message": "The local Braket failed: KeyError'), ("x", 200, b"x")],
+)
+def test_an_application_that_breaks_does_so_visibly(after: str, status: int, begins: bytes) -> None:
+    def broken(environ: dict[str, Any], start_response: Any) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Length", "10")])
+        if after:
+            yield after.encode()
+        raise KeyError("x")
+
+    server = LoopbackServer(0, broken, lambda line: None)
+    threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+    try:
+        with closing(http.client.HTTPConnection("127.0.0.1", server.port, timeout=10)) as line:
+            line.request("GET", "/")
+            answer = line.getresponse()
+            assert answer.status == status
+            assert answer.read1(1000).startswith(begins)
+            if after:
+                with pytest.raises(http.client.IncompleteRead):
+                    answer.read()
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def test_large_objects_go_in_and_out_in_parts(lab: Lab, tmp_path: Path) -> None:

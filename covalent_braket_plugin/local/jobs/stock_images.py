@@ -7,6 +7,7 @@ that is what the tag says.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 
@@ -39,6 +40,10 @@ def publish(clients: AwsClients, region: str) -> None:
     # ECR by moto shows only the tag that came last; the SDK looks for the one with the version.
     tags = ("latest", f"1.0-cpu-py{sys.version_info.major}{sys.version_info.minor}-local")
     ecr = clients.client("ecr", region)
-    ecr.create_repository(repositoryName=REPOSITORY)
+    # What an attempt that failed half-way has left is fine.
+    with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
+        ecr.create_repository(repositoryName=REPOSITORY)
+    image = {"repositoryName": REPOSITORY, "imageManifest": json.dumps(MANIFEST)}
     for tag in tags:
-        ecr.put_image(repositoryName=REPOSITORY, imageManifest=json.dumps(MANIFEST), imageTag=tag)
+        with contextlib.suppress(ecr.exceptions.ImageAlreadyExistsException):
+            ecr.put_image(**image, imageTag=tag)

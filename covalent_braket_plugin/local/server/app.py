@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterable
@@ -20,11 +21,20 @@ from covalent_braket_plugin.local.server.faults import (
 )
 from covalent_braket_plugin.local.server.http_server import DropConnection
 from covalent_braket_plugin.local.server.rates import RateLimits
-from covalent_braket_plugin.local.server.wire import Answer, BraketWire, error_answer, json_answer
+from covalent_braket_plugin.local.server.wire import (
+    Answer,
+    BraketWire,
+    error_answer,
+    json_answer,
+    service_error_answer,
+)
 from covalent_braket_plugin.local.service import Caller, ServiceError
 
 __all__ = ["ControlRoute", "LocalAws"]
 
+log = logging.getLogger(__name__)
+
+UNSIGNED = "Missing Authentication Token"
 CONTROL_PREFIX = "/_local/"
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
@@ -81,7 +91,13 @@ class LocalAws:
         call = identify(environ, self._braket.match)
         self._calls.add(call)
         self._memory.received(int(environ.get("CONTENT_LENGTH") or 0))
-        return self._answer(call, environ, start_response)
+        try:
+            return self._answer(call, environ, start_response)
+        except (DropConnection, ConnectionError, TimeoutError):
+            raise
+        except Exception as error:
+            log.exception("%s:%s failed", call.service, call.operation)
+            return _send(_internal_error(call, error), start_response)
 
     def _answer(
         self, call: Call, environ: Environ, start_response: Callable[..., Any]
@@ -99,6 +115,9 @@ class LocalAws:
     def _carry_out(
         self, call: Call, environ: Environ, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
+        if not call.signed and call.service == "braket":
+            error = ServiceError("MissingAuthenticationTokenException", UNSIGNED)
+            return _send(error_answer(error), start_response)
         if call.service != "braket":
             self._furnish_for(call)
             return self._others(environ, start_response)
@@ -111,8 +130,8 @@ class LocalAws:
             return
         with self._furnishing:
             if (call.service, call.region) not in self._furnished:
-                self._furnished.add((call.service, call.region))
                 furnish(call.region)
+                self._furnished.add((call.service, call.region))
 
     def _braket_answer(self, call: Call, environ: Environ) -> Answer:
         if self._rates is not None:
@@ -133,13 +152,15 @@ class LocalAws:
             return json_answer(200, route(environ["REQUEST_METHOD"], json.loads(data or b"null")))
         except ServiceError as error:
             return error_answer(error)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             return json_answer(400, {"message": f"Not JSON: {error}"})
 
     def _control_faults(self, method: str, body: Any) -> Any:
         if method == "POST":
-            for rule in body if isinstance(body, list) else [body]:
-                self._faults.add(parse_fault(rule))
+            rules = body if isinstance(body, list) else [body]
+            # All of them are read before any is in force.
+            for fault in [parse_fault(rule) for rule in rules]:
+                self._faults.add(fault)
         elif method == "DELETE":
             self._faults.clear()
         return {"faults": self._faults.rules()}
@@ -148,6 +169,12 @@ class LocalAws:
         if method == "DELETE":
             self._calls.reset()
         return self._calls.counts()
+
+
+def _internal_error(call: Call, error: Exception) -> Answer:
+    code = "InternalServiceException" if call.service == "braket" else "InternalError"
+    text = f"The local Braket failed: {type(error).__name__}: {error}"
+    return service_error_answer(call.service, ServiceError(code, text), 500)
 
 
 def _fail(fault: Fault, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:

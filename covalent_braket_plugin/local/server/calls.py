@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
 
+from covalent_braket_plugin.local.server.s3_operations import s3_operation
 from covalent_braket_plugin.local.server.wire import Match
 
 __all__ = ["SERVICE", "SERVICE_AGENT", "Call", "CallCounter", "identify"]
@@ -42,6 +43,7 @@ class Call:
         region: Region of the signature.
         caller: ``dispatcher``, ``job``, ``service`` (the local Braket itself) or ``other``.
         match: The route, for Braket's operations.
+        signed: Whether the request has credentials.
     """
 
     service: str
@@ -49,6 +51,7 @@ class Call:
     region: str
     caller: str
     match: Match | None = None
+    signed: bool = True
 
 
 class CallCounter:
@@ -80,27 +83,36 @@ def identify(environ: Environ, match: Callable[[str, str], Match | None]) -> Cal
 
     Args:
         environ: The WSGI environment; a form body is read and put back.
-        match: Finds the route of a Braket request by method and raw path.
+        match: Finds the route of a Braket request by method and raw path. An unsigned request
+            that has one is Braket's, all other unsigned ones are for S3, as moto takes them.
     """
     region, service = _scope(environ)
+    signed = _is_signed(environ)
     caller = _caller(environ.get("HTTP_USER_AGENT", ""))
     method, raw_path = environ["REQUEST_METHOD"], environ["REQUEST_URI"].partition("?")[0]
-    if service == "braket":
-        found = match(method, raw_path)
-        return Call(service, found.operation if found else "", region, caller, found)
+    found = match(method, raw_path) if service == "braket" or not signed else None
+    if service == "braket" or found is not None:
+        operation = found.operation if found else ""
+        return Call("braket", operation, region, caller, found, signed)
     if service == "s3":
-        return Call(service, _s3_operation(environ), region, caller)
+        return Call(service, s3_operation(environ), region, caller)
     return Call(service, _target(environ) or _form_action(environ), region, caller)
 
 
 def _scope(environ: Environ) -> tuple[str, str]:
-    """Region and service of the signature; unsigned requests are taken for S3, as moto does."""
+    """Region and service of the signature; S3 without one."""
     found = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     if found:
         return found[1], found[2]
     query = parse_qs(environ.get("QUERY_STRING", ""))
     parts = unquote(query.get("X-Amz-Credential", [""])[0]).split("/")
     return (parts[2], parts[3]) if len(parts) == 5 else (DEFAULT_REGION, "s3")
+
+
+def _is_signed(environ: Environ) -> bool:
+    query = environ.get("QUERY_STRING", "")
+    in_query = "X-Amz-Credential=" in query or "AWSAccessKeyId=" in query
+    return in_query or "HTTP_AUTHORIZATION" in environ
 
 
 def _caller(agent: str) -> str:
@@ -118,42 +130,3 @@ def _form_action(environ: Environ) -> str:
     body: bytes = environ["wsgi.input"].read()
     environ["wsgi.input"] = io.BytesIO(body)
     return parse_qs(body.decode("utf-8", "replace")).get("Action", [""])[0]
-
-
-_BUCKET_OPERATIONS = {
-    "GET": "ListObjectsV2",
-    "PUT": "CreateBucket",
-    "HEAD": "HeadBucket",
-    "DELETE": "DeleteBucket",
-    "POST": "DeleteObjects",
-}
-_KEY_OPERATIONS = {
-    "GET": "GetObject",
-    "PUT": "PutObject",
-    "HEAD": "HeadObject",
-    "DELETE": "DeleteObject",
-}
-_MULTIPART_OPERATIONS = {
-    "PUT": "UploadPart",
-    "POST": "CompleteMultipartUpload",
-    "DELETE": "AbortMultipartUpload",
-    "GET": "ListParts",
-}
-
-
-def _s3_operation(environ: Environ) -> str:
-    """Name of a path-style S3 request, told by method, depth of the path and a few parameters."""
-    method: str = environ["REQUEST_METHOD"]
-    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
-    bucket, _, key = environ.get("PATH_INFO", "").lstrip("/").partition("/")
-    if not bucket:
-        return "ListBuckets"
-    if not key:
-        return _BUCKET_OPERATIONS.get(method, "")
-    if "uploadId" in query:
-        return _MULTIPART_OPERATIONS.get(method, "")
-    if "uploads" in query:
-        return "CreateMultipartUpload"
-    if "HTTP_X_AMZ_COPY_SOURCE" in environ:
-        return "CopyObject"
-    return _KEY_OPERATIONS.get(method, "")

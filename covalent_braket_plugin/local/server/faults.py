@@ -14,14 +14,13 @@ Braket makes itself are never disturbed.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Any
-from xml.sax.saxutils import escape
 
 from covalent_braket_plugin.local.server.calls import SERVICE, Call
-from covalent_braket_plugin.local.server.wire import Answer, error_answer
+from covalent_braket_plugin.local.server.wire import Answer, service_error_answer
 from covalent_braket_plugin.local.service import ServiceError
 
 __all__ = ["Fault", "Faults", "fault_answer", "parse_fault"]
@@ -44,9 +43,8 @@ _S3_CODES: Mapping[str, tuple[str, int]] = {
     "not_found": ("NoSuchKey", 404),
 }
 KINDS = (*_CODES, SLOW, DROP)
-
-# Services whose errors are XML: S3 and those of the query protocol.
-_XML_SERVICES = frozenset({"s3", "sts", "iam", "ec2", "sns", "cloudformation"})
+CALLERS = ("", "dispatcher", "job", "other")
+MAX_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -124,39 +122,61 @@ def parse_fault(body: Any) -> Fault:
     """Read a rule from JSON.
 
     Raises:
-        ServiceError: ``ValidationException`` that says what is wrong with it.
+        ServiceError: ``ValidationException`` that names the field, its value and the rule.
     """
-    try:
-        fault = Fault(**body)
-    except TypeError as error:
-        raise ServiceError("ValidationException", f"Not a fault rule: {error}") from None
-    if fault.kind not in KINDS:
-        kinds = ", ".join(KINDS)
-        raise ServiceError("ValidationException", f"kind must be one of {kinds}")
-    return fault
+    if not isinstance(body, dict):
+        raise _invalid(f"A fault rule must be a JSON object, not {body!r:.60}")
+    for name, value in body.items():
+        if name not in _RULES:
+            raise _invalid(f"A fault rule has no field {name!r}, only {', '.join(_RULES)}")
+        fits, rule = _RULES[name]
+        if not fits(value):
+            raise _invalid(f"{name} must be {rule}, not {value!r:.60}")
+    for name in ("operation", "kind"):
+        if name not in body:
+            raise _invalid(f"{name} is required: {_RULES[name][1]}")
+    return Fault(**body)
+
+
+def _invalid(text: str) -> ServiceError:
+    return ServiceError("ValidationException", text)
+
+
+def _is_count(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 1
+
+
+def _is_delay(value: Any) -> bool:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return number and 0 <= value <= MAX_SECONDS
+
+
+def _is_error_status(value: Any) -> bool:
+    return _is_count(value) and 400 <= value <= 599
+
+
+# Field by field: what fits, and how that is said.
+_RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    "operation": (
+        lambda value: isinstance(value, str) and value != "",
+        "the name of an operation, such as 'CreateJob', 's3:PutObject' or '*'",
+    ),
+    "kind": (lambda value: value in KINDS, f"one of {', '.join(KINDS)}"),
+    "times": (_is_count, "a whole number of calls, at least 1"),
+    "code": (lambda value: isinstance(value, str), "text"),
+    "status": (
+        # 0 stands for the kind's own, as rules are listed.
+        lambda value: _is_error_status(value) or (value == 0 and value is not False),
+        "an HTTP status from 400 to 599",
+    ),
+    "seconds": (_is_delay, f"a number of seconds from 0 to {MAX_SECONDS}"),
+    "after": (lambda value: isinstance(value, bool), "true or false"),
+    "caller": (lambda value: value in CALLERS, "'dispatcher', 'job', 'other', or '' for all"),
+}
 
 
 def fault_answer(fault: Fault, call: Call) -> Answer:
     """The error answer of a rule, in the format of the service that was called."""
     code, status = (_S3_CODES if call.service == "s3" else _CODES)[fault.kind]
     error = ServiceError(fault.code or code, f"Injected fault: {fault.kind}")
-    status = fault.status or status
-    if call.service in _XML_SERVICES:
-        return _xml_answer(error, status, call.service)
-    if call.service != "braket":
-        # Services of the JSON protocols read the code from the body.
-        error.members["__type"] = error.code
-    return error_answer(error, status)
-
-
-def _xml_answer(error: ServiceError, status: int, service: str) -> Answer:
-    inner = (
-        f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
-        "<RequestId>injected</RequestId>"
-    )
-    text = f"<Error>{inner}</Error>"
-    if service != "s3":
-        text = f"<ErrorResponse>{text}<RequestId>injected</RequestId></ErrorResponse>"
-    body = text.encode()
-    headers = (("Content-Type", "text/xml"), ("Content-Length", str(len(body))))
-    return Answer(status, headers, body)
+    return service_error_answer(call.service, error, fault.status or status)

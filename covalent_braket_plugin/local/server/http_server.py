@@ -9,6 +9,8 @@ off without an answer, which fault injection needs.
 from __future__ import annotations
 
 import io
+import json
+import logging
 import socketserver
 import sys
 import time
@@ -19,6 +21,8 @@ from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
 __all__ = ["DropConnection", "LoopbackServer"]
+
+log = logging.getLogger(__name__)
 
 LOOPBACK = "127.0.0.1"
 IDLE_SECONDS = 300.0
@@ -72,10 +76,13 @@ class _Handler(BaseHTTPRequestHandler):
     def respond(self) -> None:
         """Run the application for one request."""
         began = time.monotonic()
-        body = _body_reader(self)
         try:
-            status = _Exchange(self, body).run()
-            self.wfile.flush()
+            body = _body_reader(self)
+        except ValueError:
+            self._give_up(HTTPStatus.BAD_REQUEST, "Content-Length is not a number")
+            return
+        try:
+            status = self._exchange(body)
         except DropConnection:
             self.close_connection = True
             status = "dropped"
@@ -85,6 +92,35 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.access_log(f"{self.command} {self.path} {status} {took:.1f} ms")
 
     do_GET = do_HEAD = do_POST = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = respond
+
+    def _exchange(self, body: _Body) -> str:
+        exchange = _Exchange(self, body)
+        try:
+            status = exchange.run()
+            self.wfile.flush()
+        except (DropConnection, ConnectionError, TimeoutError):
+            raise
+        except Exception as error:
+            log.exception("%s %s failed", self.command, self.path)
+            if exchange.begun:
+                # Only a broken connection still tells that what was sent is not all.
+                raise DropConnection from error
+            text = f"The local Braket failed: {type(error).__name__}: {error}"
+            return self._give_up(HTTPStatus.INTERNAL_SERVER_ERROR, text)
+        return status
+
+    def _give_up(self, status: HTTPStatus, text: str) -> str:
+        """Answer without the application, and close the connection."""
+        body = json.dumps({"message": text}).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()
+        self.close_connection = True
+        return str(int(status))
 
     def handle_expect_100(self) -> bool:
         """Send the interim answer at once: the client waits for it before it sends the body."""
@@ -106,6 +142,7 @@ class _Exchange:
         self.status = ""
         self.headers: list[tuple[str, str]] = []
         self.chunked = False
+        self.begun = False
 
     def run(self) -> str:
         app = self.handler.server.app
@@ -138,6 +175,7 @@ class _Exchange:
             self.handler.wfile.write(b"0\r\n\r\n")
 
     def _send_head(self, silent: bool) -> bool:
+        self.begun = True
         handler, names = self.handler, {name.lower() for name, _ in self.headers}
         handler.send_response_only(int(self.status))
         for name, value in self.headers:
@@ -245,4 +283,7 @@ def _body_reader(handler: _Handler) -> _Body:
     source: BinaryIO = handler.rfile  # type: ignore[assignment]
     if handler.headers.get("Transfer-Encoding", "").lower() == "chunked":
         return _ChunkedBody(source)
-    return _Body(source, int(handler.headers.get("Content-Length") or 0))
+    text = handler.headers.get("Content-Length") or "0"
+    if not (text.isascii() and text.isdigit()):
+        raise ValueError(text)
+    return _Body(source, int(text))

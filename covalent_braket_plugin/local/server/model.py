@@ -10,7 +10,11 @@ __all__ = ["error_statuses", "service_model"]
 # Codes that the service answers with although its model does not list them for every operation.
 # BadRequestException is how a body that breaks the schema is refused
 # (https://github.com/amazon-braket/amazon-braket-sdk-python/issues/1096).
-UNMODELLED_STATUSES = {"BadRequestException": 400, "UnrecognizedClientException": 403}
+UNMODELLED_STATUSES = {
+    "BadRequestException": 400,
+    "UnrecognizedClientException": 403,
+    "MissingAuthenticationTokenException": 403,
+}
 
 
 @cache

@@ -17,12 +17,16 @@ from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
 from urllib.parse import parse_qs, unquote
+from xml.sax.saxutils import escape
 
 from covalent_braket_plugin.local.server import validation
 from covalent_braket_plugin.local.server.model import error_statuses, service_model
 from covalent_braket_plugin.local.service import Caller, Operation, Params, ServiceError
 
-__all__ = ["Answer", "BraketWire", "Match", "error_answer"]
+__all__ = ["Answer", "BraketWire", "Match", "error_answer", "json_answer", "service_error_answer"]
+
+# Services whose errors are XML: S3 and those of the query protocol.
+_XML_SERVICES = frozenset({"s3", "sts", "iam", "ec2", "sns", "cloudformation"})
 
 log = logging.getLogger(__name__)
 
@@ -117,6 +121,30 @@ def error_answer(error: ServiceError, status: int | None = None) -> Answer:
     return json_answer(status, body, ("x-amzn-errortype", error.code))
 
 
+def service_error_answer(service: str, error: ServiceError, status: int) -> Answer:
+    """The answer for an error of any service, in the format that its clients read."""
+    if service in _XML_SERVICES:
+        return _xml_answer(error, status, service)
+    if service != "braket":
+        # Services of the JSON protocols read the code from the body.
+        error.members["__type"] = error.code
+    return error_answer(error, status)
+
+
+def _xml_answer(error: ServiceError, status: int, service: str) -> Answer:
+    request = str(uuid.uuid4())
+    inner = (
+        f"<Code>{escape(error.code)}</Code><Message>{escape(error.message)}</Message>"
+        f"<RequestId>{request}</RequestId>"
+    )
+    text = f"<Error>{inner}</Error>"
+    if service != "s3":
+        text = f"<ErrorResponse>{text}<RequestId>{request}</RequestId></ErrorResponse>"
+    body = text.encode()
+    headers = (("Content-Type", "text/xml"), ("Content-Length", str(len(body))))
+    return Answer(status, headers, body)
+
+
 def _unsupported(name: str) -> Operation:
     def refuse(_caller: Caller, _params: Params) -> Params:
         text = f"{name} is not supported by the local Braket"
@@ -151,6 +179,9 @@ def _body(environ: Environ) -> Mapping[str, Any]:
         parsed = json.loads(data)
     except ValueError:
         raise ServiceError("BadRequestException", "Invalid request body: not JSON") from None
+    except RecursionError:
+        text = "Invalid request body: nested too deeply"
+        raise ServiceError("BadRequestException", text) from None
     if not isinstance(parsed, dict):
         raise ServiceError("BadRequestException", "Invalid request body: must be an object")
     return parsed
