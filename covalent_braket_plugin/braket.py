@@ -30,7 +30,7 @@ from covalent.executor.base import AsyncBaseExecutor
 from covalent.executor.schemas import ResourceMap, TaskSpec, TaskUpdate
 
 from covalent_braket_plugin import covalent_compat, exchange, shared, staging
-from covalent_braket_plugin.settings import BY_NAME, LEGACY_KEYS, check_given, unknown
+from covalent_braket_plugin.settings import BY_NAME, check_given, same, unknown
 from covalent_braket_plugin.threads import in_thread
 
 # Covalent imports this module whenever it is imported itself: what only a job needs is loaded
@@ -101,6 +101,7 @@ class BraketExecutor(AsyncBaseExecutor):
 
     def __init__(
         self,
+        /,
         *,
         local: bool | None = None,
         quantum_device: str | None = None,
@@ -136,9 +137,8 @@ class BraketExecutor(AsyncBaseExecutor):
         _refuse_unknown(others, config)
         # Covalent's server makes executors from its configuration file, and one that raised then
         # would fail every electron: what stands there is checked when an electron is sent.
-        check_given({name: value for name, value in given.items() if config.get(name) != value})
-        for name, value in given.items():
-            setattr(self, name, dict(value) if isinstance(value, Mapping) else value)
+        for name, value in check_given(given, config).items():
+            setattr(self, name, value)
 
     # --- Covalent's managed interface ----------------------------------------------------------
 
@@ -332,7 +332,9 @@ class BraketExecutor(AsyncBaseExecutor):
         config = _config() if config is None else config
         attributes = {name: getattr(self, name, None) for name in BY_NAME}
         # Covalent hands the configuration to the constructor: such values are not the user's call.
-        given = {name: value for name, value in attributes.items() if value != config.get(name)}
+        given = {
+            name: value for name, value in attributes.items() if not same(value, config.get(name))
+        }
         if region is not None:
             given["region"] = region
 
@@ -363,7 +365,7 @@ def _refuse_unknown(others: Mapping[str, object], config: Mapping[str, object]) 
     """An unknown name in the configuration is an old one, in a program it is a mistake."""
     for name, meant in unknown(others):
         hint = f" Did you mean {meant!r}?" if meant else ""
-        if name in config or name in LEGACY_KEYS:
+        if name in config and same(others[name], config[name]):
             warnings.warn(f"[executors.braket] {name} is not used any more.{hint}", stacklevel=3)
         else:
             raise TypeError(f"BraketExecutor has no setting {name!r}.{hint}")

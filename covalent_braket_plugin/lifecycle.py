@@ -12,12 +12,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
-from covalent_braket_plugin import pipeline, shared, staging
+from covalent_braket_plugin import local_endpoint, pipeline, shared, staging
 from covalent_braket_plugin.errors import (
     AwsError,
     BraketPluginError,
     LocalBraketError,
     NotFoundError,
+    UnreachableError,
 )
 from covalent_braket_plugin.packing import Group
 from covalent_braket_plugin.pipeline import Context, Prepared
@@ -72,8 +73,7 @@ async def send(
         BraketPluginError: It cannot become a job; nothing of it is left in S3.
     """
     nodes = [electron.node_id for electron in group.electrons]
-    ctx = await in_thread(make, may_start=True)
-    prepared = await in_thread(pipeline.prepare, ctx, group, task, place)
+    ctx, prepared = await in_thread(_prepare, make, group, task, place)
     await in_thread(staging.remove, place)
     created = now()
     with shared.watching_for_cancel(task.dispatch_id, nodes) as withdrawn:
@@ -87,6 +87,19 @@ async def send(
         await cancel(make, arn)
     manifest = prepared.keys.uri(prepared.keys.manifest)
     return {"job_arn": arn, "created": created, "name": task.name, "manifest": manifest}
+
+
+def _prepare(make: ContextMaker, group: Group, task: Task, place: Path) -> tuple[Context, Prepared]:
+    ctx = make(may_start=True)
+    try:
+        return ctx, pipeline.prepare(ctx, group, task, place)
+    except UnreachableError:
+        if not ctx.settings.local:
+            raise
+    # It answered a moment ago and does not now: it was stopped, and is started again.
+    local_endpoint.forget()
+    ctx = make(may_start=True)
+    return ctx, pipeline.prepare(ctx, group, task, place)
 
 
 async def _submit(

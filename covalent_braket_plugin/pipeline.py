@@ -19,6 +19,7 @@ from covalent_braket_plugin.errors import (
     LocalBraketError,
     NotFoundError,
     SettingError,
+    UnconfiguredError,
     VersionMismatchError,
 )
 from covalent_braket_plugin.jobs import Jobs
@@ -104,9 +105,13 @@ def context(
     check(settings)
     if settings.local:
         settings = with_local(settings, _local_braket(may_start))
-    require_aws(settings)
-    clients = aws.clients_for(settings)
+    try:
+        clients = aws.clients_for(settings)
+    except UnconfiguredError:
+        require_aws(settings)  # says all that is missing, not the region alone
+        raise
     settings = with_region(settings, clients.region)
+    require_aws(settings)
     return Context(settings, Jobs(clients))
 
 

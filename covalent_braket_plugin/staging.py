@@ -36,7 +36,8 @@ def place(cache_dir: object, default: str, dispatch_id: str, group_id: int) -> P
         dispatch_id: The dispatch's UUID.
         group_id: Covalent's number of the group.
     """
-    named = Path(cache_dir).expanduser() if isinstance(cache_dir, str) else Path()
+    text = cache_dir.strip() if isinstance(cache_dir, str) else ""
+    named = Path(os.path.expanduser(text))
     root = named if named.is_absolute() else Path(default).absolute()
     if quote(str(root)) != str(root):
         # Covalent 0.240 takes file URIs apart as URLs, and copies to another path than was meant.

@@ -70,7 +70,7 @@ ROOMS = {
     "direct": room("errors payload packing collecting", "covalent"),
     "staging": room("threads"),
     "shared": room("aws glue scheduler threads watcher"),
-    "lifecycle": room("errors packing pipeline protocol scheduler shared staging threads"),
+    "lifecycle": room("errors local_endpoint packing pipeline protocol scheduler shared staging threads"),
     "braket": room(
         "protocol settings packing pipeline collecting threads exchange direct shared staging"
         " lifecycle covalent_compat",

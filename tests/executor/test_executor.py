@@ -426,6 +426,28 @@ def test_bad_value_of_the_configuration_does_not_raise_where_covalent_builds_exe
         ct.set_config("executors.braket.time_limit", "")
 
 
+def test_odd_names_in_the_configuration_do_no_harm() -> None:
+    config = {"self": 3, "others": 4, "local": True}
+    for name, value in config.items():
+        ct.set_config(f"executors.braket.{name}", value)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            assert BraketExecutor(**ct.get_config("executors.braket")).to_dict()
+    finally:
+        for name in config:
+            ct.get_config("executors.braket").pop(name, None)
+
+
+def test_values_of_numpy_become_plain_ones() -> None:
+    import numpy as np
+
+    given: Any = {"time_limit": np.int64(60), "poll_freq": np.float32(2.5)}
+    made = BraketExecutor(**given)
+    assert type(made.to_dict()["attributes"]["time_limit"]) is int
+    assert type(made.to_dict()["attributes"]["poll_freq"]) is float
+
+
 def test_attributes_survive_covalents_json() -> None:
     import json
 
