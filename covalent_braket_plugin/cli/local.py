@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
+import shlex
 import time
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, TextIO, TypeVar
@@ -20,6 +24,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 SERVER_LOG = "server.log"
 REQUEST_LOG = "access.log"
+PROXY_EXEMPTIONS = ("NO_PROXY", "no_proxy")
+LOOPBACK_HOSTS = ("127.0.0.1", "localhost")
 FOLLOW_SECONDS = 0.25
 STOPPED = 3
 """Exit code of ``status`` if none runs, as init scripts have it."""
@@ -143,31 +149,50 @@ def logs(state_dir: Path | None, requests: bool, follow: bool, lines: int) -> No
     path = directory / (REQUEST_LOG if requests else SERVER_LOG)
     if not path.is_file():
         raise LocalBraketError(f"There is no log in {directory}: no local Braket ran there.")
-    with path.open(encoding="utf-8", errors="replace") as file:
-        for text in _tail(file, lines):
+    with contextlib.closing(_Log(path)) as log:
+        for text in log.tail(lines):
             click.echo(text, nl=False)
         if follow:
-            _follow(file, path)
+            _follow(log)
 
 
-def _tail(file: TextIO, lines: int) -> list[str]:
-    kept: list[str] = []
-    for text in file:
-        kept.append(text)
-        if len(kept) > 2 * lines:
-            del kept[: len(kept) - lines]
-    return kept[len(kept) - min(lines, len(kept)) :]
+class _Log:
+    """A log that is written to, begun anew and rotated while it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file = self._open()
+
+    def tail(self, lines: int) -> list[str]:
+        """The last lines of what is there."""
+        return list(deque(self._file, maxlen=lines))
+
+    def more(self) -> Iterator[str]:
+        """What has come since, in lines or parts of lines."""
+        yield from self._file
+        try:
+            now = self._path.stat()
+        except FileNotFoundError:
+            return  # in the middle of being rotated
+        if now.st_ino != os.fstat(self._file.fileno()).st_ino:
+            yield from self._file  # what was written to it last
+            self._file.close()
+            self._file = self._open()
+        elif now.st_size < os.lseek(self._file.fileno(), 0, os.SEEK_CUR):
+            self._file.seek(0)  # a new server has begun it anew
+
+    def close(self) -> None:
+        self._file.close()
+
+    def _open(self) -> TextIO:
+        return self._path.open(encoding="utf-8", errors="replace")
 
 
-def _follow(file: TextIO, path: Path) -> None:
+def _follow(log: _Log) -> None:
     try:
         while True:
-            text = file.readline()
-            if text:
+            for text in log.more():
                 click.echo(text, nl=False)
-                continue
-            if path.stat().st_size < file.tell():
-                file.seek(0)  # a new server has begun the log anew
             time.sleep(FOLLOW_SECONDS)
     except KeyboardInterrupt:
         return
@@ -203,8 +228,21 @@ def _exports(info: Mapping[str, Any]) -> list[str]:
         # Any key will do; without one boto3 does not even try.
         "AWS_ACCESS_KEY_ID": "local",
         "AWS_SECRET_ACCESS_KEY": "local",
+        **_no_proxy(os.environ),
     }
-    return [f"export {name}={value}" for name, value in variables.items()]
+    return [f"export {name}={shlex.quote(value)}" for name, value in variables.items()]
+
+
+def _no_proxy(environ: Mapping[str, str]) -> dict[str, str]:
+    """Keep programs from asking a proxy for what is on this machine; some read one spelling only.
+
+    The other hosts that are exempt now stay so.
+    """
+    named = ",".join(environ.get(name, "") for name in PROXY_EXEMPTIONS)
+    hosts = [host for host in (part.strip() for part in named.split(",")) if host]
+    # The star is read only where it stands alone.
+    merged = ["*"] if "*" in hosts else list(dict.fromkeys([*hosts, *LOOPBACK_HOSTS]))
+    return dict.fromkeys(PROXY_EXEMPTIONS, ",".join(merged))
 
 
 def _welcome(info: Mapping[str, Any], directory: Path) -> None:

@@ -104,6 +104,43 @@ def test_env_makes_a_program_that_knows_only_aws_use_it(
     assert done.stdout.strip() == "000000000000", done.stderr
 
 
+def test_env_keeps_proxies_out_and_the_users_exemptions_in(
+    started: dict[str, str], environ: dict[str, str]
+) -> None:
+    done = subprocess.run(
+        [*COMMAND, "local", "env"],
+        env={**environ, "NO_PROXY": "intra.net, 127.0.0.1", "no_proxy": "other.net"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    for name in ("NO_PROXY", "no_proxy"):
+        assert f"export {name}=intra.net,127.0.0.1,other.net,localhost\n" in done.stdout
+
+
+def test_logs_goes_on_in_the_new_file_when_the_old_one_is_rotated(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    log = tmp_path / "access.log"
+    log.write_text("a long first line, so that the new file is shorter\n")
+    follow = [*COMMAND, "local", "logs", "--requests", "-f", "-n", "1", "--state-dir"]
+    with subprocess.Popen(
+        [*follow, str(tmp_path)], env=environ, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline().startswith("a long")
+            log.rename(tmp_path / "access.log.1")
+            log.write_text("new\n")
+            assert process.stdout.readline() == "new\n"
+            time.sleep(0.6)  # twice the time between two looks
+            log.write_text("x\n")
+            assert process.stdout.readline() == "x\n"
+        finally:
+            process.kill()
+
+
 def test_logs_shows_the_end_of_the_log(started: dict[str, str], run: Run) -> None:
     _call(started)
     result = run("logs", "--requests", "-n", "1")

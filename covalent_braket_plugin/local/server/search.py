@@ -75,7 +75,7 @@ def matches(fields: Mapping[str, object], filters: Sequence[Params]) -> bool:
 
 def newest_first(records: Mapping[str, Record]) -> Iterator[tuple[int, Record]]:
     """Records that were put in as they were created, the newest first, each with its number."""
-    return zip(range(len(records), 0, -1), reversed(records.values()), strict=True)
+    return zip(range(len(records), 0, -1), reversed(list(records.values())), strict=True)
 
 
 def page(found: Sequence[tuple[int, Record]], params: Params) -> tuple[list[Record], str | None]:
