@@ -50,7 +50,8 @@ def _serve(given: argparse.Namespace) -> int:
     except LockTaken:
         raise LocalBraketError(f"A local Braket runs in {given.state_dir} already") from None
     except OSError as error:
-        raise LocalBraketError(f"Cannot listen on port {given.port}: {error}") from error
+        logging.exception("it cannot serve")
+        raise LocalBraketError(f"Cannot serve from {given.state_dir}: {error}") from error
     return 0
 
 

@@ -114,7 +114,7 @@ def _refuse_deaf_server(state: StateDir) -> None:
 
 def _spawn(state: StateDir, options: Options) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "covalent_braket_plugin.local", "serve"]
-    with state.log.open("wb") as log:
+    with state.open(state.log.name, "wb") as log:
         return subprocess.Popen(
             [*command, *options.arguments()],
             stdin=subprocess.DEVNULL,

@@ -15,6 +15,7 @@ from logging.handlers import RotatingFileHandler
 from typing import Any
 
 from covalent_braket_plugin import __version__
+from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.local.aws_clients import S3, AwsClients
 from covalent_braket_plugin.local.jobs import stock_images
 from covalent_braket_plugin.local.jobs.images import Images
@@ -65,7 +66,7 @@ class LocalBraket:
 
     def __init__(self, options: Options, access_log: Callable[[str], None]) -> None:
         self._options = options
-        self._server = LoopbackServer(options.port, None, access_log)
+        self._server = _listening(options.port, access_log)
         self.endpoint_url = f"http://127.0.0.1:{self._server.port}"
         self._state = StateDir(options.state_dir)
         self._clients = AwsClients(self.endpoint_url)
@@ -174,6 +175,7 @@ def serve(options: Options) -> None:
 
     Raises:
         LockTaken: Another server serves this state directory.
+        LocalBraketError: The port is taken, or the state directory cannot be written to.
     """
     began = time.monotonic()
     state = StateDir(options.state_dir)
@@ -191,6 +193,13 @@ def serve(options: Options) -> None:
     state.remove()
     braket.close()
     log.info("stopped")
+
+
+def _listening(port: int, access_log: Callable[[str], None]) -> LoopbackServer:
+    try:
+        return LoopbackServer(port, None, access_log)
+    except (OSError, OverflowError) as error:
+        raise LocalBraketError(f"Cannot listen on port {port}: {error}") from error
 
 
 def _stop_signals() -> Callable[[], object]:

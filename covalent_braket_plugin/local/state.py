@@ -22,6 +22,8 @@ __all__ = ["LockTaken", "StateDir"]
 
 HEALTH_TIMEOUT_SECONDS = 5.0
 LOCK_POLL_SECONDS = 0.02
+PROBE_SECONDS = 0.3
+STATE_DIR_VARIABLE = "COVALENT_BRAKET_LOCAL_DIR"
 LOG_TAIL_LINES = 15
 
 # No proxy, whatever the environment says: the server is on this machine.
@@ -66,15 +68,25 @@ class StateDir:
         try:
             self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
-            raise LocalBraketError(
-                f"The state directory {self.path} cannot be made: {error.strerror or error}"
-            ) from error
+            raise self._unusable("made", error) from error
 
     def write(self, info: dict[str, Any]) -> None:
         """Write ``endpoint.json``, whole or not at all."""
         temporary = self.path / f"endpoint.json.{os.getpid()}"
-        temporary.write_text(json.dumps(info, indent=2) + "\n")
+        with self.open(temporary.name, "w") as file:
+            file.write(json.dumps(info, indent=2) + "\n")
         temporary.replace(self._endpoint)
+
+    def open(self, name: str, mode: str) -> IO[Any]:
+        """Open a file of the directory to write to it.
+
+        Raises:
+            LocalBraketError: It cannot be written to.
+        """
+        try:
+            return (self.path / name).open(mode)
+        except OSError as error:
+            raise self._unusable(f"written to ({name})", error) from error
 
     def read(self) -> dict[str, Any] | None:
         """What ``endpoint.json`` says, None if it is not there or not readable."""
@@ -117,7 +129,7 @@ class StateDir:
             LocalBraketError: Somebody else has been starting one for that many seconds.
         """
         self.make()
-        with (self.path / "start.lock").open("a") as file:
+        with self.open("start.lock", "a") as file:
             deadline = time.monotonic() + timeout
             while not _locked(file):
                 if time.monotonic() > deadline:
@@ -136,10 +148,14 @@ class StateDir:
             LockTaken: There is a server already.
         """
         self.make()
-        file = (self.path / "server.lock").open("a+")
-        if not _locked(file):
-            file.close()
-            raise LockTaken
+        file = self.open("server.lock", "a+")
+        # Who only looks whether there is a server holds the lock for an instant.
+        deadline = time.monotonic() + PROBE_SECONDS
+        while not _locked(file):
+            if time.monotonic() > deadline:
+                file.close()
+                raise LockTaken
+            time.sleep(LOCK_POLL_SECONDS)
         file.truncate(0)
         file.write(str(os.getpid()))
         file.flush()
@@ -148,8 +164,9 @@ class StateDir:
     def server_pid(self) -> int | None:
         """Process id of the server that holds the lock, None if nobody does."""
         try:
-            with (self.path / "server.lock").open("r+") as file:
-                if _locked(file):
+            with (self.path / "server.lock").open() as file:
+                # Shared: those who look at the same time must not take each other for a server.
+                if _locked(file, fcntl.LOCK_SH):
                     return None
                 return int(file.read() or 0) or None
         except (OSError, ValueError):
@@ -163,14 +180,20 @@ class StateDir:
             return ""
         return "\n".join(lines[-LOG_TAIL_LINES:])
 
+    def _unusable(self, verb: str, error: OSError) -> LocalBraketError:
+        return LocalBraketError(
+            f"The state directory {self.path} cannot be {verb}: {error.strerror or error}. "
+            f"{STATE_DIR_VARIABLE} names another one."
+        )
+
     @property
     def _endpoint(self) -> Path:
         return self.path / "endpoint.json"
 
 
-def _locked(file: IO[str]) -> bool:
+def _locked(file: IO[Any], kind: int = fcntl.LOCK_EX) -> bool:
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
     return True

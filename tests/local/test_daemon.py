@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -193,3 +195,32 @@ def test_a_state_directory_that_cannot_be_made_is_said(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(LocalBraketError, match="cannot be made"):
         start(tmp_path / "file" / "state")
+
+
+def test_a_state_directory_that_cannot_be_written_to_is_said(state_dir: Path) -> None:
+    # Permissions would not keep root out.
+    (state_dir / "start.lock").mkdir(parents=True)
+    done = command("start", "--state-dir", str(state_dir))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert str(state_dir) in done.stderr
+    assert "COVALENT_BRAKET_LOCAL_DIR" in done.stderr
+
+
+def test_an_error_of_a_file_is_not_taken_for_one_of_the_port(state_dir: Path) -> None:
+    (state_dir / "access.log").mkdir(parents=True)
+    done = command("serve", "--state-dir", str(state_dir))
+    assert done.returncode == 1
+    assert f"Cannot serve from {state_dir}" in done.stderr
+    assert "port" not in done.stderr.splitlines()[-1]
+
+
+def test_a_look_at_the_lock_does_not_keep_a_server_from_starting(tmp_path: Path) -> None:
+    state = StateDir(tmp_path)
+    (tmp_path / "server.lock").touch()
+    with (tmp_path / "server.lock").open() as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        assert state.server_pid() is None
+        threading.Timer(0.1, fcntl.flock, (file, fcntl.LOCK_UN)).start()
+        state.serve()
+    assert state.server_pid() == os.getpid()

@@ -8,12 +8,13 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import psutil
 import pytest
 
-from covalent_braket_plugin.local.quantum.simulators import SimulatorCrashed, Simulators
+from covalent_braket_plugin.local.quantum.simulators import Reply, SimulatorCrashed, Simulators
 from tests.support.braket_server import eventually
 
 # Stands in for the simulators: answers what the protocol wants, slowly, badly, or not at all.
@@ -54,6 +55,23 @@ def pid(pool: Simulators) -> bytes:
 
 def test_work_in_turn_needs_one_process(pool: Simulators) -> None:
     assert len({pid(pool) for _ in range(5)}) == 1
+
+
+def test_work_that_is_stopped_while_it_is_taken_up_does_not_run(pool: Simulators) -> None:
+    known, stopped = threading.Event(), threading.Event()
+    futures: list[Future[Reply]] = []
+
+    def stop() -> None:
+        known.wait(10)
+        pool.stop(futures[0])
+        stopped.set()
+
+    futures.append(pool.submit({"do": "wait", "seconds": 60}, stop))
+    known.set()
+    with pytest.raises(SimulatorCrashed):
+        futures[0].result(10)
+    assert stopped.is_set()
+    assert pid(pool)
 
 
 def test_work_at_once_is_spread_over_the_processes(pool: Simulators) -> None:

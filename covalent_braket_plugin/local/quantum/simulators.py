@@ -57,6 +57,7 @@ class _Work:
     request: Request
     future: Future[Reply]
     on_start: Callable[[], None]
+    stopped: bool = False
 
 
 class Simulators:
@@ -72,7 +73,7 @@ class Simulators:
         self._command = list(command or (sys.executable, "-P", "-m", PROGRAM))
         self._changed = threading.Condition()
         self._waiting: deque[_Work] = deque()
-        self._running: dict[Future[Reply], _Child] = {}
+        self._running: dict[Future[Reply], tuple[_Work, _Child]] = {}
         self._threads: list[threading.Thread] = []
         self._children: list[_Child] = []
         self._busy = 0
@@ -111,11 +112,15 @@ class Simulators:
 
     def stop(self, future: Future[Reply]) -> None:
         """End a request: drop it while it waits, else end the process that runs it."""
-        if not future.cancel():
-            with self._changed:
-                child = self._running.get(future)
-            if child is not None:
-                child.kill()
+        # Not under the lock: cancelling calls the future's callbacks.
+        if future.cancel():
+            return
+        with self._changed:
+            work, child = self._running.get(future, (None, None))
+            if work is not None:
+                work.stopped = True
+        if child is not None:
+            child.kill()
 
     def properties(self, simulator: str) -> dict[str, Any]:
         """The capabilities that a default simulator states for itself, as JSON data.
@@ -161,7 +166,7 @@ class Simulators:
         except SimulatorCrashed as error:
             self._learn(Reply(str(error), 0, b"{}"))
         while (work := self._next()) is not None:
-            if work.future.set_running_or_notify_cancel():
+            if self._claim(child, work):
                 self._run(child, work)
             with self._changed:
                 self._busy -= 1
@@ -184,12 +189,19 @@ class Simulators:
             self._busy += 1
             return self._waiting.popleft()
 
-    def _run(self, child: _Child, work: _Work) -> None:
+    def _claim(self, child: _Child, work: _Work) -> bool:
+        """Take a piece of work up, unless it was cancelled."""
+        # In one step: what can no longer be cancelled can be stopped.
         with self._changed:
-            self._running[work.future] = child
+            claimed = work.future.set_running_or_notify_cancel()
+            if claimed:
+                self._running[work.future] = (work, child)
+            return claimed
+
+    def _run(self, child: _Child, work: _Work) -> None:
         try:
             work.on_start()
-            reply = child.ask(work.request)
+            reply = child.ask(work.request, lambda: work.stopped)
         except BaseException as error:
             self._forget(work)
             work.future.set_exception(error)
@@ -212,8 +224,8 @@ class _Child:
         self._lock = threading.Lock()
         self._ended = False
 
-    def ask(self, request: Request) -> Reply:
-        process = self._started()
+    def ask(self, request: Request, stopped: Callable[[], bool] = lambda: False) -> Reply:
+        process = self._started(stopped)
         assert process.stdin is not None
         assert process.stdout is not None
         try:
@@ -236,10 +248,13 @@ class _Child:
                 self._process.kill()
                 _reap(self._process)
 
-    def _started(self) -> subprocess.Popen[bytes]:
+    def _started(self, stopped: Callable[[], bool]) -> subprocess.Popen[bytes]:
         with self._lock:
             if self._ended:
                 raise SimulatorCrashed("The simulators are closed")
+            if stopped():
+                # The process has been killed for it already, or will be: it gets no new one.
+                raise SimulatorCrashed("The circuit was stopped before it began")
             if self._process is None or self._process.poll() is not None:
                 if self._process is not None:
                     _reap(self._process)
