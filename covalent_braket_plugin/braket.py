@@ -309,7 +309,7 @@ class BraketExecutor(AsyncBaseExecutor):
         if "status" not in data:
             data = await self.poll(metadata, {"created": lifecycle.now(), **data})
         make = self._context_maker(data.get("config"), region=_region_of(data["job_arn"]))
-        return await in_thread(_collect, make, data, place)
+        return await in_thread(_collect, make, data, place, metadata["node_ids"])
 
     async def _run_glue(self, metadata: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         from covalent_braket_plugin import collecting
@@ -393,7 +393,9 @@ def _task_of(group: Group) -> Task:
     return Task(group.dispatch_id, group.main.node_id, 1, group.main.name, name)
 
 
-def _collect(make: ContextMaker, data: Mapping[str, Any], place: Path) -> Collected:
+def _collect(
+    make: ContextMaker, data: Mapping[str, Any], place: Path, nodes: Sequence[int]
+) -> Collected:
     from covalent_braket_plugin import collecting
     from covalent_braket_plugin.protocol import Keys
 
@@ -402,4 +404,5 @@ def _collect(make: ContextMaker, data: Mapping[str, Any], place: Path) -> Collec
     keys = Keys.from_manifest_uri(manifest) if manifest else None
     name = data.get("name", "The electron")
     ctx = make(may_start=False)
-    return collecting.collect(ctx, data["job_arn"], data["status"], name, place, keys)
+    arn, status = data["job_arn"], data["status"]
+    return collecting.collect(ctx, arn, status, name, place, keys, nodes)

@@ -95,7 +95,7 @@ def collect(
         job = ctx.jobs.describe(job_arn)
     collected = _files(ctx, _Found(name, job_arn, status, job, keys, outcome), place)
     if not ctx.settings.keep_payload:
-        remove(ctx, keys, outcome)
+        remove(ctx, keys, outcome, nodes)
     return collected
 
 

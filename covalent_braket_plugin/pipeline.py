@@ -24,13 +24,13 @@ from covalent_braket_plugin.errors import (
 )
 from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.packing import Group
+from covalent_braket_plugin.payload import own_versions
 from covalent_braket_plugin.protocol import (
     Keys,
     Manifest,
     Outcome,
     Task,
     image_versions,
-    version_mismatch,
 )
 from covalent_braket_plugin.settings import (
     Settings,
@@ -198,7 +198,7 @@ def _preflight(group: Group, settings: Settings) -> None:
     """Refuse before a job is paid for what would crash in the container."""
     image = settings.ecr_image_uri or ""
     held = image_versions(image)
-    problem = version_mismatch(group.versions, held)
+    problem = packing.check_versions(group, held)
     if problem is None:
         return
     text = (
@@ -230,6 +230,16 @@ def remove(ctx: Context, keys: Keys, outcome: Outcome | None, nodes: Iterable[in
 
 
 def prepare_glue(group: Group, place: Path) -> None:
-    """Pack a group of glue electrons for a local child process."""
+    """Pack a group of glue electrons for a local child process.
+
+    Raises:
+        VersionMismatchError: This Python cannot load what was pickled; it would crash.
+    """
+    problem = packing.check_versions(group, own_versions())
+    if problem is not None:
+        raise VersionMismatchError(
+            f"Covalent's own step {group.main.name}() cannot run beside its server: {problem}. "
+            "Run the server, the workflow and the jobs with the same Python."
+        )
     manifest = packing.build(group, place / runtime.PAYLOAD_FILE)
     (place / runtime.MANIFEST_FILE).write_bytes(manifest.to_json())

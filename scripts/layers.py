@@ -61,7 +61,9 @@ ROOMS = {
     "packing": room("errors protocol tobj payload"),
     "failure": room("errors protocol"),
     "glue": room("errors protocol runtime"),
-    "pipeline": room("errors protocol runtime settings request local_endpoint aws jobs packing"),
+    "pipeline": room(
+        "errors protocol payload runtime settings request local_endpoint aws jobs packing"
+    ),
     "collecting": room("errors protocol runtime jobs failure glue pipeline"),
     # What meets Covalent.
     "threads": room(),
@@ -70,7 +72,9 @@ ROOMS = {
     "direct": room("errors payload packing collecting", "covalent"),
     "staging": room("threads"),
     "shared": room("aws glue scheduler threads watcher"),
-    "lifecycle": room("errors local_endpoint packing pipeline protocol scheduler shared staging threads"),
+    "lifecycle": room(
+        "errors local_endpoint packing pipeline protocol scheduler shared staging threads"
+    ),
     "braket": room(
         "protocol settings packing pipeline collecting threads exchange direct shared staging"
         " lifecycle covalent_compat",
