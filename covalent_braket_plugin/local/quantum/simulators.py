@@ -222,6 +222,7 @@ class _Child:
         self._command = command
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
+        self._killed = False
         self._ended = False
 
     def ask(self, request: Request, stopped: Callable[[], bool] = lambda: False) -> Reply:
@@ -239,6 +240,7 @@ class _Child:
         with self._lock:
             if self._process is not None:
                 self._process.kill()
+                self._killed = True
 
     def end(self) -> None:
         """Let it go for good."""
@@ -255,10 +257,12 @@ class _Child:
             if stopped():
                 # The process has been killed for it already, or will be: it gets no new one.
                 raise SimulatorCrashed("The circuit was stopped before it began")
-            if self._process is None or self._process.poll() is not None:
+            # A process that was killed may still seem to live for a moment.
+            if self._process is None or self._killed or self._process.poll() is not None:
                 if self._process is not None:
                     _reap(self._process)
                 self._process = self._start()
+                self._killed = False
             return self._process
 
     def _start(self) -> subprocess.Popen[bytes]:
