@@ -79,7 +79,7 @@ class BraketExecutor(AsyncBaseExecutor):
         s3_prefix: Key prefix in the bucket.
         ecr_image_uri: Image of the job, in a private ECR repository.
         braket_job_execution_role_name: Role of the job: name, path/name or ARN.
-        log_group_name: CloudWatch log group of the jobs.
+        log_group_name: CloudWatch log group in which the end of a failed job's log is looked up.
         tags: Tags of the job, beside ours.
         hyperparameters: Hyperparameters of the job, beside ours; they are public.
         kms_key_id: Key that encrypts payloads and results.

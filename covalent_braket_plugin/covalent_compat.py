@@ -42,12 +42,20 @@ def lattice_name(dispatch_id: str) -> str:
         return ""
 
 
+def _add(error: Exception, text: str) -> None:
+    """Make an error say more, where its message is shown alone too."""
+    if error.args and isinstance(error.args[0], str):
+        error.args = (f"{error.args[0]}\n{text}", *error.args[1:])
+    else:
+        error.add_note(text)
+
+
 def name_what_cannot_be_pickled() -> None:
     """Make Covalent say which function or argument cannot be pickled.
 
     Covalent pickles on the user's side, before any executor is asked, and lets cloudpickle's
     error through as it is ("cannot pickle '_thread.lock' object"), which names nothing of the
-    user's. The same error comes, with a note that names the object and the part of it.
+    user's. The same error comes, and goes on to name the object and the part of it.
     """
     if not _checked_release():
         return
@@ -65,7 +73,7 @@ def name_what_cannot_be_pickled() -> None:
             from covalent_braket_plugin import payload
 
             with contextlib.suppress(Exception):  # the note must not hide what it explains
-                error.add_note(payload.why_unpicklable(obj, error))
+                _add(error, payload.why_unpicklable(obj, error))
             raise
 
     TransportableObject.__init__ = with_a_note  # type: ignore[method-assign]

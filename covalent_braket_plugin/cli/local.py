@@ -254,4 +254,6 @@ def _welcome(info: Mapping[str, Any], directory: Path) -> None:
     click.echo("In any boto3 program:")
     for line in _exports(info):
         click.echo(f"  {line}")
-    click.echo("\nStop it with:           covalent-braket local stop")
+    elsewhere = directory != local_endpoint.default_state_dir()
+    named = f" --state-dir {shlex.quote(str(directory))}" if elsewhere else ""
+    click.echo(f"\nStop it with:           covalent-braket local stop{named}")

@@ -29,7 +29,7 @@ SAMPLE_ACCOUNT = "123456789012"
 Examples:
   covalent-braket render --electron energy
   covalent-braket render --set time_limit=3600 --set classical_device=ml.c5.xlarge
-  covalent-braket render --set local=yes --json
+  covalent-braket render --set local=yes --json     (covalent-braket local start first)
 """,
 )
 @click.option("--electron", default="my_electron", show_default=True, help="The function's name.")

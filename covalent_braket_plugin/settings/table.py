@@ -134,7 +134,11 @@ class Settings:
         rules.instance_type,
     )
     instance_count: int = _setting(
-        1, "whole", "Number of instances.", "1 or more", rules.between(1)
+        1,
+        "whole",
+        "Number of instances; the electron runs on the first.",
+        "1 or more",
+        rules.between(1),
     )
     storage: int = _setting(
         30, "whole", "Size of the instance's disk.", "1 or more", rules.between(1), unit="GB"
@@ -174,7 +178,8 @@ class Settings:
     log_group_name: str = _setting(
         "/aws/braket/jobs",
         "text",
-        "CloudWatch log group of the jobs' logs.",
+        "CloudWatch log group in which the end of a failed job's log is looked up; "
+        "Braket writes to `/aws/braket/jobs`.",
         "1 to 512 letters, digits and `. _ / # -`",
         rules.log_group,
     )

@@ -69,11 +69,14 @@ def test_glue_never_becomes_a_job(stage: Stage) -> None:
     def flow() -> Any:
         a, b = pair()
         indexed = pair()[1]
-        return total([a, b, indexed], scale={"by": 10}), a
+        attribute = add(1, 1).real
+        return total([a, b, indexed], scale={"by": 10}), a, attribute
 
+    stage.braket.reset_calls()
     dispatch_id = stage.dispatch(flow)
-    assert completed(stage.result(dispatch_id)) == [50, 1]
-    assert len(stage.jobs_of(dispatch_id)) == 3
+    assert completed(stage.result(dispatch_id)) == [50, 1, 2]
+    assert len(stage.jobs_of(dispatch_id)) == 4
+    assert stage.braket.calls()["dispatcher"]["braket:CreateJob"] == 4
 
 
 def test_workflow_executor_braket_makes_no_jobs_of_its_own(stage: Stage) -> None:
