@@ -197,8 +197,8 @@ def run(sizes: list[int], server: Server, progress: Progress) -> list[Sample]:
 def table_of(samples: list[Sample]) -> Table:
     """Lay the samples out for people."""
     table = Table(title="What an electron costs the dispatcher")
-    for name in ("electrons", "executor", "wall s", "CPU ms / electron", "x floor",
-                 "Braket calls", "other AWS calls", "peak MB"):  # fmt: skip
+    for name in ("n", "executor", "wall s", "CPU ms each", "x floor", "Braket calls each",
+                 "other calls each", "peak MB"):  # fmt: skip
         table.add_column(name, justify="left" if name == "executor" else "right")
     floors = {one.electrons: one.cpu_seconds for one in samples if one.executor == "local"}
     for one in samples:
