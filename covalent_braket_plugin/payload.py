@@ -204,10 +204,11 @@ def why_unpicklable(value: Any, error: Exception, name: str = "") -> str:
         error: What pickling it raised.
         name: What it is, such as ``The value that f() returned``.
     """
+    reason = str(error).partition("\n")[0]  # what explains it may stand there already
     culprit, kind = "value", ""
     with contextlib.suppress(Exception):  # reading a user's object may run any code of theirs
         culprit, kind = _find_culprit(value)
-    what = f"{name or _described(value)} cannot be pickled: {type(error).__name__}: {error}."
+    what = f"{name or _described(value)} cannot be pickled: {type(error).__name__}: {reason}."
     where = f" The part that cannot is {culprit}, a {kind}." if culprit != "value" else ""
     return (
         f"{what}{where} Use plain data instead: numbers, arrays, dictionaries, or objects without "
