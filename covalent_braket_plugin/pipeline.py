@@ -26,6 +26,7 @@ from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.packing import Group
 from covalent_braket_plugin.payload import own_versions
 from covalent_braket_plugin.protocol import (
+    HP_MANIFEST_SHA256,
     Keys,
     Manifest,
     Outcome,
@@ -145,7 +146,7 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
     _preflight(group, settings)
     keys = Keys.of(_bucket(ctx), settings.s3_prefix, task)
     # All limits are checked before anything is uploaded; only the digest is filled in later.
-    _request(ctx, task, keys, "0" * 64)
+    job_request = _request(ctx, task, keys, "0" * 64)
     payload = place / runtime.PAYLOAD_FILE
     manifest = packing.build(
         group,
@@ -154,10 +155,10 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
         kms_key_id=settings.kms_key_id or "",
     )
     try:
-        sha256 = _stage(ctx, keys, manifest, payload)
+        job_request["hyperParameters"][HP_MANIFEST_SHA256] = _stage(ctx, keys, manifest, payload)
     finally:
         payload.unlink(missing_ok=True)
-    return Prepared(keys, _request(ctx, task, keys, sha256))
+    return Prepared(keys, job_request)
 
 
 def _stage(ctx: Context, keys: Keys, manifest: Manifest, payload: Path) -> str:

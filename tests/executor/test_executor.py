@@ -178,6 +178,14 @@ def staged(
     return [spec], resources, group
 
 
+def objects_of(local_braket: BraketServer, group: dict[str, Any]) -> int:
+    """Count what a dispatch has in S3."""
+    listed = local_braket.client("s3").list_objects_v2(
+        Bucket=local_braket.info["bucket"], Prefix=f"covalent/{group['dispatch_id']}"
+    )
+    return int(listed["KeyCount"])
+
+
 async def through(executor: BraketExecutor, *call: Any) -> tuple[dict[str, Any], TaskUpdate]:
     """Send, poll and receive with an executor of its own for each, as Covalent does."""
     specs, resources, group = staged(executor, *call)
@@ -246,10 +254,7 @@ async def test_cancel_before_the_job_is_made_makes_none(
     with pytest.raises(TaskCancelledError):
         await executor.send(specs, resources, group)
     assert "braket:CreateJob" not in local_braket.calls().get("dispatcher", {})
-    listed = local_braket.client("s3").list_objects_v2(
-        Bucket=local_braket.info["bucket"], Prefix=f"covalent/{group['dispatch_id']}"
-    )
-    assert listed["KeyCount"] == 0
+    assert objects_of(local_braket, group) == 0
 
 
 async def test_refused_job_leaves_nothing_in_s3(
@@ -260,10 +265,7 @@ async def test_refused_job_leaves_nothing_in_s3(
     local_braket.faults({"operation": "CreateJob", "times": 5, **refusal})
     with pytest.raises(AwsError, match="ValidationException"):
         await executor.send(specs, resources, group)
-    listed = local_braket.client("s3").list_objects_v2(
-        Bucket=local_braket.info["bucket"], Prefix=f"covalent/{group['dispatch_id']}"
-    )
-    assert listed["KeyCount"] == 0
+    assert objects_of(local_braket, group) == 0
 
 
 async def test_used_up_quota_is_waited_for(
@@ -285,10 +287,7 @@ async def test_cancel_while_waiting_for_a_slot_makes_no_job(
     with pytest.raises(TaskCancelledError):
         await asyncio.wait_for(sending, 10)
     local_braket.faults()
-    listed = local_braket.client("s3").list_objects_v2(
-        Bucket=local_braket.info["bucket"], Prefix=f"covalent/{group['dispatch_id']}"
-    )
-    assert listed["KeyCount"] == 0
+    assert objects_of(local_braket, group) == 0
 
 
 async def test_cancellation_that_is_not_heard_is_said_again(
