@@ -71,6 +71,16 @@ class BraketExecutor(AsyncBaseExecutor):
             (default 30); young jobs are asked about sooner.
         max_parallel_jobs: Most jobs of this account, region and identity at the same time; later
             electrons wait. 0 (default): as many as Braket takes, learnt from its answers.
+        queue_timeout: Longest time in seconds that an electron waits for a slot before it fails
+            (default: as long as it must).
+        give_up_after: For so many seconds AWS is asked again and again when it does not answer,
+            before an electron fails (default 3600).
+        retries: How often an electron is run again as a new job (default 0).
+        retry_on: What that is for: ``"infrastructure"`` (default), ``"time_limit"``,
+            ``"electron"``.
+        on_stop: ``"leave"`` (default) or ``"cancel"`` jobs when Covalent's server is stopped.
+        reattach: Whether a server that starts waits again for the jobs that were left (default
+            True).
         region: AWS region.
         profile: Name of an AWS profile.
         credentials: Path of an AWS credentials file, for this executor only.
@@ -90,7 +100,6 @@ class BraketExecutor(AsyncBaseExecutor):
         cache_dir: Directory for files in transit.
         log_stdout: Accepted for Covalent's base class.
         log_stderr: Accepted for Covalent's base class.
-        retries: Accepted for Covalent's base class; not used.
 
     Raises:
         SettingError: An argument breaks its rule.
@@ -111,6 +120,12 @@ class BraketExecutor(AsyncBaseExecutor):
         time_limit: int | None = None,
         poll_freq: float | None = None,
         max_parallel_jobs: int | None = None,
+        queue_timeout: float | None = None,
+        give_up_after: float | None = None,
+        retries: int | None = None,
+        retry_on: Sequence[str] | None = None,
+        on_stop: str | None = None,
+        reattach: bool | None = None,
         region: str | None = None,
         profile: str | None = None,
         credentials: str | None = None,
@@ -128,11 +143,10 @@ class BraketExecutor(AsyncBaseExecutor):
         cache_dir: str | None = None,
         log_stdout: str = "",
         log_stderr: str = "",
-        retries: int = 0,
         **others: object,
     ) -> None:
         given = {name: value for name, value in locals().items() if name in BY_NAME}
-        super().__init__(log_stdout=log_stdout, log_stderr=log_stderr, retries=retries)
+        super().__init__(log_stdout=log_stdout, log_stderr=log_stderr)
         config = _config()
         _refuse_unknown(others, config)
         # Covalent's server makes executors from its configuration file, and one that raised then

@@ -8,10 +8,18 @@ The tree::
     ├── VersionMismatchError    Python or cloudpickle differ between the electron and the image
     ├── PayloadError
     │   ├── SerializationError  an object cannot be pickled or unpickled
-    │   └── IntegrityError      bytes are not what their digest says
+    │   └── IntegrityError      what was transferred is not what it should be
+    │       ├── DigestError     bytes differ from what their digest says
+    │       ├── TruncatedError  an object is shorter or longer than it should be
+    │       ├── ProtocolError   the other side speaks another version of the protocol
+    │       ├── NoOutcomeError  a job ended and left nothing
+    │       └── UncommittedError  a job left a value and no commit mark
+    ├── QueueTimeoutError       a job waited for a slot for longer than `queue_timeout`
     ├── AwsError                an AWS call failed
-    │   ├── AccessError         not allowed, or no valid credentials
+    │   ├── AccessError         not allowed
+    │   │   └── CredentialsError    no credentials, or they are expired or replaced
     │   ├── QuotaError          a service quota is used up
+    │   │   └── ZeroQuotaError  the quota is zero: waiting never helps
     │   ├── ThrottledError      asked too often
     │   ├── NotFoundError       the resource is not there
     │   ├── ConflictError       the resource is in a state that does not allow the call
@@ -32,19 +40,28 @@ __all__ = [
     "AwsError",
     "BraketPluginError",
     "ConflictError",
+    "CredentialsError",
     "DeviceError",
+    "DigestError",
     "IntegrityError",
     "LocalBraketError",
+    "NoOutcomeError",
     "NotFoundError",
     "PayloadError",
+    "ProtocolError",
+    "QueueTimeoutError",
     "QuotaError",
     "RejectedError",
     "SerializationError",
     "SettingError",
     "ThrottledError",
+    "TruncatedError",
+    "UncommittedError",
     "UnconfiguredError",
     "UnreachableError",
     "VersionMismatchError",
+    "ZeroQuotaError",
+    "may_pass",
 ]
 
 
@@ -103,7 +120,31 @@ class SerializationError(PayloadError):
 
 
 class IntegrityError(PayloadError):
-    """Bytes are not what their digest says."""
+    """What was transferred is not what it should be; nothing of it is unpickled."""
+
+
+class DigestError(IntegrityError):
+    """Bytes differ from what their digest says."""
+
+
+class TruncatedError(IntegrityError):
+    """An object is shorter or longer than it should be."""
+
+
+class ProtocolError(IntegrityError):
+    """The other side speaks another version of the protocol."""
+
+
+class NoOutcomeError(IntegrityError):
+    """A job ended and left nothing: neither an outcome nor a value."""
+
+
+class UncommittedError(IntegrityError):
+    """A job left a value but no outcome, which is its commit mark: the value may be half done."""
+
+
+class QueueTimeoutError(BraketPluginError):
+    """A job waited for a slot for longer than ``queue_timeout``; nothing was submitted."""
 
 
 class AwsError(BraketPluginError):
@@ -134,11 +175,19 @@ class AwsError(BraketPluginError):
 
 
 class AccessError(AwsError):
-    """The identity may not make the call, or there are no valid credentials."""
+    """The identity may not make the call."""
+
+
+class CredentialsError(AccessError):
+    """There are no credentials, or AWS does not take them any more: new ones may come."""
 
 
 class QuotaError(AwsError):
     """A service quota is used up."""
+
+
+class ZeroQuotaError(QuotaError):
+    """The quota is zero: this account may not have even one, however long it waits."""
 
 
 class ThrottledError(AwsError):
@@ -167,3 +216,12 @@ class UnreachableError(AwsError):
 
 class LocalBraketError(BraketPluginError):
     """The local Braket could not be started, found or stopped."""
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same call may succeed later although we change nothing.
+
+    So it is if it was throttled, if there was no answer, if the service had a fault of its own,
+    or if somebody may renew the credentials.
+    """
+    return isinstance(error, AwsError) and (error.transient or isinstance(error, CredentialsError))

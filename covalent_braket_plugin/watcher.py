@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from covalent_braket_plugin.errors import AwsError, NotFoundError
+from covalent_braket_plugin.errors import AwsError, NotFoundError, may_pass
 
 __all__ = ["Asker", "Watcher"]
 
@@ -28,7 +28,6 @@ UNKNOWN_AT_FIRST_SECONDS = 60.0
 PATIENCE_SECONDS = 900.0
 """After so long without any answer we stop waiting, saying that the job may still run."""
 
-EXPIRED = frozenset({"ExpiredToken", "ExpiredTokenException", "RequestExpired"})
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
@@ -140,7 +139,7 @@ class Watcher:
         try:
             found = await self._in_thread(self._asker.statuses_since, oldest)
         except AwsError as error:
-            if error.transient or error.code in EXPIRED:
+            if may_pass(error):
                 raise
             self._may_search = False  # not allowed, say: GetJob may be
             return due
@@ -174,9 +173,7 @@ class Watcher:
             unknown = isinstance(error, NotFoundError)
             young = now - watch.started < UNKNOWN_AT_FIRST_SECONDS
             patient = now - watch.answered_at < PATIENCE_SECONDS
-            # Credentials may be refreshed: a job that is paid for is worth the wait.
-            expired = error.code in EXPIRED
-            if ((error.transient or expired) and patient) or (unknown and young):
+            if (may_pass(error) and patient) or (unknown and young):
                 watch.schedule(now)
             else:
                 self._fail(watch, error)

@@ -10,6 +10,7 @@ from covalent_braket_plugin.errors import (
     AccessError,
     AwsError,
     ConflictError,
+    CredentialsError,
     DeviceError,
     NotFoundError,
     QuotaError,
@@ -25,12 +26,13 @@ _ERRORS: dict[str, type[AwsError]] = {
     "AccessDenied": AccessError,
     "AccessDeniedException": AccessError,
     "AuthFailure": AccessError,
-    "ExpiredToken": AccessError,
-    "ExpiredTokenException": AccessError,
-    "InvalidAccessKeyId": AccessError,
-    "InvalidClientTokenId": AccessError,
-    "SignatureDoesNotMatch": AccessError,
-    "UnrecognizedClientException": AccessError,
+    "ExpiredToken": CredentialsError,
+    "ExpiredTokenException": CredentialsError,
+    "InvalidAccessKeyId": CredentialsError,
+    "InvalidClientTokenId": CredentialsError,
+    "RequestExpired": CredentialsError,
+    "SignatureDoesNotMatch": CredentialsError,
+    "UnrecognizedClientException": CredentialsError,
     "403": AccessError,
     "ServiceQuotaExceededException": QuotaError,
     "RequestLimitExceeded": ThrottledError,
@@ -65,9 +67,12 @@ def translated(operation: str) -> Iterator[None]:
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
+        CredentialRetrievalError,
         NoCredentialsError,
         PartialCredentialsError,
         ProfileNotFound,
+        SSOError,
+        TokenRetrievalError,
     )
 
     try:
@@ -75,11 +80,15 @@ def translated(operation: str) -> Iterator[None]:
     except ClientError as error:
         raise _from_answer(operation, error.response) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
-        raise AccessError(
+        raise CredentialsError(
             f"{operation}: no AWS credentials were found. Covalent's server looks for them as "
             "boto3 does: environment, ~/.aws, SSO, instance role; or set `profile` or "
             "`credentials` on the executor.",
             operation=operation,
+        ) from error
+    except (CredentialRetrievalError, SSOError, TokenRetrievalError) as error:
+        raise CredentialsError(
+            f"{operation}: the AWS credentials cannot be had: {error}", operation=operation
         ) from error
     except ProfileNotFound as error:
         raise SettingError(

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from covalent_braket_plugin.cli.output import console, json_option, print_json
 from covalent_braket_plugin.cli.sources import Sources, gather, source_options
-from covalent_braket_plugin.settings import SETTINGS, Setting, Settings, check
+from covalent_braket_plugin.settings import SETTINGS, Setting, Settings, check, plain_json
 
 __all__ = ["settings"]
 
@@ -59,7 +59,7 @@ def _row(setting: Setting, resolved: Settings, sources: Sources) -> dict[str, An
         source += ", read by boto3"
     return {
         "name": setting.name,
-        "value": dict(value) if setting.kind == "map" else value,
+        "value": plain_json(value),
         "unit": setting.unit,
         "source": _SOURCES.get(source, source),
         "meaning": setting.meaning.replace("`", ""),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
 
 from covalent_braket_plugin.settings.rules import Problem, closest
@@ -34,6 +34,8 @@ def _type_fix(setting: Setting, value: object) -> str:
         return closest(value, _FLAGS) or "Use True or False."
     examples = {"map": "{'name': 'text'}", "whole": "30", "number": "30.0"}
     default = setting.default if setting.default not in (None, {}) else None
+    if setting.kind == "names":
+        default = list(setting.default)
     example = repr(default) if default is not None else examples.get(setting.kind, "'text'")
     return f"Use a value such as {example}."
 
@@ -89,6 +91,15 @@ def _to_map(value: object) -> dict[str, str]:
     return made
 
 
+def _to_names(value: object) -> tuple[str, ...]:
+    if isinstance(value, str):
+        value = value.split(",")
+    if not isinstance(value, Iterable) or isinstance(value, Mapping | bytes):
+        raise TypeError
+    names = [_to_text(name) for name in value]
+    return tuple(dict.fromkeys(name for name in names if name))
+
+
 COERCE = {
     "text": _to_text,
     "path": _to_path,
@@ -96,6 +107,7 @@ COERCE = {
     "number": _to_number,
     "flag": _to_flag,
     "map": _to_map,
+    "names": _to_names,
 }
 """By kind of setting: makes a value the right type, or raises ValueError or TypeError."""
 
@@ -106,4 +118,5 @@ _TYPES = {
     "number": "it must be a number",
     "flag": "it must be true or false",
     "map": "it must map text to text",
+    "names": "it must be a list of words",
 }

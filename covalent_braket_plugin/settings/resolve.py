@@ -24,6 +24,7 @@ __all__ = [
     "check",
     "check_given",
     "check_one",
+    "plain_json",
     "region_of_device",
     "require_aws",
     "resolve",
@@ -126,7 +127,14 @@ def _stored(settings: Settings, name: str, value: object) -> object:
     if _unset(value):
         return None
     value = getattr(settings, name)
-    return dict(value) if isinstance(value, Mapping) else value
+    return plain_json(value)
+
+
+def plain_json(value: object) -> object:
+    """Make a setting's value what JSON has a word for."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    return list(value) if isinstance(value, tuple) else value
 
 
 def _as_json(value: object) -> object:

@@ -11,8 +11,8 @@ import difflib
 import math
 import re
 import unicodedata
-from collections.abc import Callable, Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -109,7 +109,8 @@ def positive_up_to(high: float) -> Check:
     """Demand a number above zero and not above ``high``."""
 
     def check(value: float) -> Problem | None:
-        return None if 0 < value <= high else Problem(f"Use a number above 0, at most {high:g}.")
+        most = "" if math.isinf(high) else f", at most {high:g}"
+        return None if 0 < value <= high else Problem(f"Use a number above 0{most}.")
 
     return check
 
@@ -121,6 +122,19 @@ def one_of(*choices: str) -> Check:
         if value in choices:
             return None
         return Problem(closest(value, choices) or f"Use {' or '.join(map(repr, choices))}.")
+
+    return check
+
+
+def names_of(*choices: str) -> Check:
+    """Demand a list of a few words."""
+    demand = one_of(*choices)
+
+    def check(value: Sequence[str]) -> Problem | None:
+        problems = ((name, demand(name)) for name in value)
+        return next(
+            (replace(problem, where=f"[{name!r}]") for name, problem in problems if problem), None
+        )
 
     return check
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
@@ -11,7 +13,7 @@ from covalent_braket_plugin.settings import rules
 __all__ = ["BY_NAME", "LEGACY_KEYS", "SETTINGS", "Setting", "Settings", "markdown_table"]
 
 T = TypeVar("T")
-Kind = Literal["text", "path", "whole", "number", "flag", "map"]
+Kind = Literal["text", "path", "whole", "number", "flag", "map", "names"]
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 DAY_SECONDS = 24 * 60 * 60
@@ -25,7 +27,7 @@ class Setting:
         name: As users write it.
         default: The value if nobody gives one; None: unset has a meaning of its own.
         kind: What values are: ``text``, ``path``, ``whole`` (a whole number), ``number``,
-            ``flag`` (true or false) or ``map`` (text to text).
+            ``flag`` (true or false), ``map`` (text to text) or ``names`` (a list of words).
         meaning: What it does, one sentence.
         rule: What a value must satisfy.
         check: The rule as a function.
@@ -168,6 +170,54 @@ class Settings:
         rules.between(0),
         unit="jobs",
     )
+    queue_timeout: float | None = _setting(
+        None,
+        "number",
+        "Longest wait of an electron for a slot, then it fails. Unset: as long as it must wait.",
+        "above 0",
+        rules.positive_up_to(math.inf),
+        unit="s",
+    )
+    give_up_after: float = _setting(
+        3600,
+        "number",
+        "For so long AWS is asked again and again when it does not answer, or the credentials have "
+        "expired, before an electron fails. A job that runs is not stopped by that.",
+        "above 0",
+        rules.positive_up_to(math.inf),
+        unit="s",
+    )
+    retries: int = _setting(
+        0,
+        "whole",
+        "How often an electron is run again, as a new job, when it failed for a reason named in "
+        "`retry_on`.",
+        "0 to 20",
+        rules.between(0, 20),
+    )
+    retry_on: tuple[str, ...] = _setting(
+        ("infrastructure",),
+        "names",
+        "What `retries` are for: `infrastructure` (the job broke down, or its outcome is missing "
+        "or damaged), `time_limit`, and `electron` (an exception of your own code).",
+        "a list of `infrastructure`, `time_limit` and `electron`",
+        rules.names_of("infrastructure", "time_limit", "electron"),
+    )
+    on_stop: Literal["leave", "cancel"] = _setting(
+        "leave",
+        "text",
+        "What `covalent stop` does with jobs that are under way: `leave` them to run, to be "
+        "waited for again when the server starts, or `cancel` them.",
+        "`leave` or `cancel`",
+        rules.one_of("leave", "cancel"),
+    )
+    reattach: bool = _setting(
+        True,
+        "flag",
+        "Whether a server that starts waits again for the jobs that an earlier one left.",
+        "true or false",
+        rules.anything,
+    )
     cache_dir: str | None = _setting(
         None,
         "path",
@@ -255,7 +305,6 @@ BY_NAME: Mapping[str, Setting] = {setting.name: setting for setting in SETTINGS}
 LEGACY_KEYS: Mapping[str, str] = {
     "log_stdout": "",
     "log_stderr": "",
-    "retries": "",
     "current_env_on_conda_fail": "",
     "execution_role": "braket_job_execution_role_name",
     "ecr_repo_name": "ecr_image_uri",
@@ -288,4 +337,6 @@ def _row(setting: Setting) -> str:
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, tuple):
+        return json.dumps(list(value))
     return str(value).lower() if isinstance(value, bool) else str(value)

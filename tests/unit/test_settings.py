@@ -245,6 +245,12 @@ GOOD: list[tuple[str, object]] = [
     ("poll_freq", 0.01),
     ("max_parallel_jobs", 0),
     ("max_parallel_jobs", 100),
+    ("queue_timeout", 0.5),
+    ("give_up_after", 7200),
+    ("retries", 20),
+    ("retry_on", ("electron", "time_limit")),
+    ("retry_on", ()),
+    ("on_stop", "cancel"),
     ("poll_freq", 3600),
     ("classical_device", "ml.g6e.48xlarge"),
     ("region", "us-gov-west-1"),
@@ -290,6 +296,13 @@ def test_values_within_the_rules_are_taken(name: str, value: object) -> None:
     assert check_one(name, value) == value
 
 
+def test_a_list_of_words_may_be_written_in_several_ways() -> None:
+    wanted = ("electron", "infrastructure")
+    for value in (list(wanted), wanted, "electron, infrastructure", "electron,,infrastructure,"):
+        assert check_one("retry_on", value) == wanted
+    assert check_given({"retry_on": wanted}) == {"retry_on": list(wanted)}
+
+
 BAD: list[tuple[str, object, str]] = [
     ("time_limit", 0, "Use 1 or more"),
     ("time_limit", 432001, "Use 432000 or less"),
@@ -297,6 +310,15 @@ BAD: list[tuple[str, object, str]] = [
     ("storage", -5, "Use 1 or more"),
     ("instance_count", 0, "Use 1 or more"),
     ("max_parallel_jobs", -1, "Use 0 or more"),
+    ("queue_timeout", 0, "Use a number above 0."),
+    ("queue_timeout", float("inf"), "Use a value such as 30.0"),
+    ("give_up_after", -1, "Use a number above 0."),
+    ("retries", -1, "Use 0 or more"),
+    ("retries", 21, "Use 20 or less"),
+    ("retry_on", ["infrastucture"], "Did you mean 'infrastructure'"),
+    ("retry_on", "electron, quota", "'time_limit'"),
+    ("retry_on", 1, "['infrastructure']"),
+    ("on_stop", "stay", "'leave' or 'cancel'"),
     ("poll_freq", 0, "above 0"),
     ("poll_freq", 3601, "at most 3600"),
     ("classical_device", "m5.large", "Did you mean 'ml.m5.large'"),
@@ -521,7 +543,7 @@ def test_an_unknown_name_comes_with_the_likeliest_setting() -> None:
 
 
 def test_keys_of_covalents_base_classes_are_accepted_in_silence() -> None:
-    assert unknown(["log_stdout", "log_stderr", "retries"]) == []
+    assert unknown(["log_stdout", "log_stderr"]) == []
 
 
 def test_keys_of_older_releases_point_to_their_successors() -> None:
