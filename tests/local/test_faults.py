@@ -40,6 +40,15 @@ def test_each_kind_answers_its_code_once_and_then_the_call_works(
     braket.search_jobs(filters=[])
 
 
+def test_answers_are_counted_by_their_status(lab: Lab) -> None:
+    lab.control("DELETE", "answers")
+    lab.faults({"operation": "SearchJobs", "kind": "throttle", "times": 2})
+    patient = lab.client("braket", retries={"mode": "standard", "total_max_attempts": 3})
+    patient.search_jobs(filters=[])
+    counted = lab.control("GET", "answers")["other"]
+    assert counted == {"braket:SearchJobs 429": 2, "braket:SearchJobs 200": 1}
+
+
 def test_a_client_that_retries_gets_through_throttling(lab: Lab) -> None:
     lab.faults({"operation": "SearchJobs", "kind": "throttle", "times": 2})
     patient = lab.client("braket", retries={"mode": "standard", "total_max_attempts": 3})

@@ -77,8 +77,10 @@ class LocalAws:
         self._furnishing = threading.RLock()
         self._faults = Faults()
         self._calls = CallCounter()
+        self._answers = CallCounter()
         self._memory = MemoryKeeper()
         self._routes = {"faults": self._control_faults, "calls": self._control_calls}
+        self._routes["answers"] = self._control_answers
         self._routes |= routes or {}
 
     def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
@@ -91,6 +93,7 @@ class LocalAws:
         call = identify(environ, self._braket.match)
         self._calls.add(call)
         self._memory.received(int(environ.get("CONTENT_LENGTH") or 0))
+        start_response = self._counting_answers(call, start_response)
         try:
             return self._answer(call, environ, start_response)
         except (DropConnection, ConnectionError, TimeoutError):
@@ -98,6 +101,15 @@ class LocalAws:
         except Exception as error:
             log.exception("%s:%s failed", call.service, call.operation)
             return _send(_internal_error(call, error), start_response)
+
+    def _counting_answers(
+        self, call: Call, start_response: Callable[..., Any]
+    ) -> Callable[..., Any]:
+        def start(status: str, *rest: Any) -> Any:
+            self._answers.add(call, status.partition(" ")[0])
+            return start_response(status, *rest)
+
+        return start
 
     def _answer(
         self, call: Call, environ: Environ, start_response: Callable[..., Any]
@@ -169,6 +181,11 @@ class LocalAws:
         if method == "DELETE":
             self._calls.reset()
         return self._calls.counts()
+
+    def _control_answers(self, method: str, body: Any) -> Any:
+        if method == "DELETE":
+            self._answers.reset()
+        return self._answers.counts()
 
 
 def _internal_error(call: Call, error: Exception) -> Answer:

@@ -55,20 +55,20 @@ class Call:
 
 
 class CallCounter:
-    """Counts calls by caller and operation; thread-safe."""
+    """Counts calls, or the answers to them, by caller and operation; thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: dict[str, Counter[str]] = {}
 
-    def add(self, call: Call) -> None:
-        """Count a call."""
+    def add(self, call: Call, status: str = "") -> None:
+        """Count a call, or an answer to one by its HTTP status."""
+        name = f"{call.service}:{call.operation or 'Unknown'} {status}".rstrip()
         with self._lock:
-            counts = self._counts.setdefault(call.caller, Counter())
-            counts[f"{call.service}:{call.operation or 'Unknown'}"] += 1
+            self._counts.setdefault(call.caller, Counter())[name] += 1
 
     def counts(self) -> dict[str, dict[str, int]]:
-        """Calls so far: ``{caller: {"service:Operation": n}}``."""
+        """Counts so far: ``{caller: {"service:Operation": n}}``, a status behind an answer's."""
         with self._lock:
             return {caller: dict(counts) for caller, counts in self._counts.items()}
 
