@@ -6,9 +6,21 @@ where, and where to look), `remote_traceback` below the stderr of the electron t
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Literal
+
 from covalent_braket_plugin.protocol import ErrorData, Outcome
 
-__all__ = ["console_link", "headline", "remote_traceback"]
+__all__ = ["Kind", "console_link", "headline", "kind_of", "remote_traceback"]
+
+Kind = Literal["", "electron", "environment", "time_limit", "cancelled", "infrastructure"]
+"""Why a task did not complete: the user's code, what it was loaded with, its time limit, somebody's
+wish, or anything between Covalent and that code; empty if it did complete."""
+
+_OWN_PHASES = frozenset(
+    {"bash", "pip", "call_before", "electron", "call_after", "pickle", "run", "killed"}
+)
+_ENVIRONMENT_ERRORS = frozenset({"VersionMismatchError", "SerializationError", "ProtocolError"})
 
 _PHASES = {
     "start": "before the electron was loaded",
@@ -35,6 +47,28 @@ def console_link(job_arn: str) -> str:
         return ""
     region = parts[3]
     return f"https://{region}.console.aws.amazon.com/braket/home?region={region}#/jobs/{job_arn}"
+
+
+def kind_of(outcome: Outcome | None, status: str, events: Collection[str]) -> Kind:
+    """Tell why a task did not complete.
+
+    Args:
+        outcome: What the job left, if anything.
+        status: The job's status.
+        events: Types of the job's events.
+    """
+    if outcome is not None and outcome.status == "completed":
+        return ""
+    if status == "CANCELLED":
+        return "cancelled"
+    if "MAX_RUNTIME_EXCEEDED" in events:
+        return "time_limit"
+    error = outcome.error if outcome is not None else None
+    if error is None or outcome is None or outcome.status == "terminated":
+        return "infrastructure"
+    if error.phase == "load" or error.type in _ENVIRONMENT_ERRORS:
+        return "environment"
+    return "electron" if error.phase in _OWN_PHASES else "infrastructure"
 
 
 def headline(

@@ -108,6 +108,43 @@ class Jobs:
             self.clients.s3.put_object(Bucket=keys.bucket, Key=keys.manifest, Body=body, **extra)
         return hashlib.sha256(body).hexdigest()
 
+    def reuse(self, staged: Keys, keys: Keys) -> str | None:
+        """Put a task's payload and manifest, which are in S3, where another attempt looks for them.
+
+        Args:
+            staged: Where they are.
+            keys: Where they shall be; may be the same place.
+
+        Returns:
+            The manifest's SHA-256; None if they are not there any more.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+            IntegrityError: What is there is not a manifest.
+        """
+        try:
+            with translated("GetObject"):
+                answer = self.clients.s3.get_object(Bucket=staged.bucket, Key=staged.manifest)
+                body = answer["Body"].read()
+            extra = _encryption(Manifest.from_json(body).kms_key_id)
+            if keys == staged:
+                with translated("HeadObject"):
+                    self.clients.s3.head_object(Bucket=keys.bucket, Key=keys.payload)
+            else:
+                self._copy(staged, keys, extra)
+                with translated("PutObject"):
+                    self.clients.s3.put_object(
+                        Bucket=keys.bucket, Key=keys.manifest, Body=body, **extra
+                    )
+        except NotFoundError:
+            return None
+        return hashlib.sha256(body).hexdigest()
+
+    def _copy(self, staged: Keys, keys: Keys, extra: dict[str, str]) -> None:
+        source = {"Bucket": staged.bucket, "Key": staged.payload}
+        with translated("CopyObject"):  # in parts if it is large, and never through this machine
+            self.clients.s3.copy(source, keys.bucket, keys.payload, ExtraArgs=extra)
+
     def _upload(self, keys: Keys, payload: Path, extra: dict[str, str]) -> None:
         if payload.stat().st_size > _ONE_PUT_BYTES:
             self._upload_in_parts(keys, payload, extra)

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from http.client import HTTPException
@@ -22,11 +23,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from covalent_braket_plugin.errors import LocalBraketError
+from covalent_braket_plugin.errors import LocalBraketError, UnreachableError
 
 __all__ = [
     "default_state_dir",
     "find",
+    "find_again",
     "find_or_start",
     "forget",
     "worker_command",
@@ -76,16 +78,47 @@ def find(state_dir: Path | None = None) -> dict[str, Any] | None:
         Its ``endpoint_url``, ``region``, ``account_id``, ``role_arn``, ``image_uri``, ``bucket``
         and ``pid``; None if none runs.
     """
-    path = (state_dir or default_state_dir()) / "endpoint.json"
-    # After a crash the file is stale, and anybody may listen at its port.
     try:
-        info = _json_object(path.read_bytes())
-        url = f"{info['endpoint_url']}/_local/health"
-        with _DIRECT.open(url, timeout=HEALTH_TIMEOUT_SECONDS) as answer:
-            health = _json_object(answer.read(HEALTH_BYTES))
-        return info if health["pid"] == info["pid"] else None
+        return _ask(state_dir or default_state_dir())
     except (OSError, ValueError, KeyError, HTTPException):
         return None
+
+
+def find_again(state_dir: Path | None = None) -> dict[str, Any] | None:
+    """Find it as `find` does, without asking again what it answered a moment ago.
+
+    Raises:
+        UnreachableError: It is there, and too busy to answer.
+    """
+    state_dir = state_dir or default_state_dir()
+    with _lock:
+        asked_at, running = _known.get(state_dir, (0.0, None))
+        if running is not None and time.monotonic() - asked_at <= TRUSTED_SECONDS:
+            return running
+        try:
+            running = _ask(state_dir)
+        except TimeoutError as error:
+            text = "The local Braket does not answer just now"
+            raise UnreachableError(text, transient=True) from error
+        except (OSError, ValueError, KeyError, HTTPException):
+            running = None
+        if running is not None:
+            _known[state_dir] = (time.monotonic(), running)
+        return running
+
+
+def _ask(state_dir: Path) -> dict[str, Any] | None:
+    # After a crash the file is stale, and anybody may listen at its port.
+    info = _json_object((state_dir / "endpoint.json").read_bytes())
+    url = f"{info['endpoint_url']}/_local/health"
+    try:
+        with _DIRECT.open(url, timeout=HEALTH_TIMEOUT_SECONDS) as answer:
+            health = _json_object(answer.read(HEALTH_BYTES))
+    except urllib.error.URLError as error:
+        if isinstance(error.reason, TimeoutError):
+            raise error.reason from error
+        raise
+    return info if health["pid"] == info["pid"] else None
 
 
 def _json_object(data: bytes) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from types import FunctionType, TracebackType
 from typing import IO, Any
 
 from covalent_braket_plugin import tobj
-from covalent_braket_plugin.errors import IntegrityError, SerializationError
+from covalent_braket_plugin.errors import DigestError, SerializationError, TruncatedError
 from covalent_braket_plugin.protocol import Manifest, Part, Versions
 
 __all__ = [
@@ -109,16 +109,18 @@ def verify(path: Path, manifest: Manifest) -> None:
     """Check that a payload is what its manifest says.
 
     Raises:
-        IntegrityError: Its size or digest differs.
+        TruncatedError: It has another size.
+        DigestError: It has another digest.
     """
     size = path.stat().st_size
     if size != manifest.payload_size:
-        raise IntegrityError(
-            f"The payload has {size} bytes where its manifest says {manifest.payload_size}"
+        raise TruncatedError(
+            f"The payload has {size} bytes where its manifest says {manifest.payload_size}: "
+            "it was damaged on the way, and is not loaded"
         )
     found = file_sha256(path)
     if found != manifest.payload_sha256:
-        raise IntegrityError(
+        raise DigestError(
             f"The payload's SHA-256 is {found}, its manifest says {manifest.payload_sha256}: "
             "it was changed or damaged on the way, and is not loaded"
         )

@@ -49,6 +49,7 @@ __all__ = [
     "context",
     "discard",
     "prepare",
+    "prepare_again",
     "prepare_glue",
     "remove",
 ]
@@ -119,7 +120,7 @@ def context(
 def _local_braket(may_start: bool) -> dict[str, Any]:
     if may_start:
         return local_endpoint.find_or_start()
-    info = local_endpoint.find()
+    info = local_endpoint.find_again()
     if info is None:
         raise LocalBraketError(LOCAL_BRAKET_GONE)
     return info
@@ -159,6 +160,28 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
     finally:
         payload.unlink(missing_ok=True)
     return Prepared(keys, job_request)
+
+
+def prepare_again(ctx: Context, staged: Keys, task: Task) -> Prepared | None:
+    """Ready a task whose payload is in S3 already.
+
+    Such as for its next attempt, or if the server stopped before it became a job.
+
+    Args:
+        ctx: Settings and calls.
+        staged: Where the payload is; it stays there.
+        task: What the job is for; its attempt says where the payload is needed.
+
+    Returns:
+        None if the payload is not there any more.
+
+    Raises:
+        AwsError: S3 or STS refused.
+        SettingError: A setting breaks a limit of the service.
+    """
+    keys = staged.of_attempt(task.attempt)
+    sha256 = ctx.jobs.reuse(staged, keys)
+    return None if sha256 is None else Prepared(keys, _request(ctx, task, keys, sha256))
 
 
 def _stage(ctx: Context, keys: Keys, manifest: Manifest, payload: Path) -> str:

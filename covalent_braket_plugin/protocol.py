@@ -124,6 +124,16 @@ class Keys:
         return int(match[1]) if match else None
 
     @property
+    def attempt(self) -> int:
+        """Which attempt at the task it is, counted from 1."""
+        match = re.search(r"/attempt-(\d+)$", self.base)
+        return int(match[1]) if match else 1
+
+    def of_attempt(self, attempt: int) -> Keys:
+        """Find the keys of another attempt at the same task."""
+        return Keys(self.bucket, re.sub(r"attempt-\d+$", f"attempt-{attempt}", self.base))
+
+    @property
     def manifest(self) -> str:
         """Key of the manifest."""
         return f"{self.base}/manifest.json"

@@ -30,7 +30,7 @@ from types import FrameType
 from typing import Any, Literal
 
 from covalent_braket_plugin import __version__, opt_ml, payload, runtime
-from covalent_braket_plugin.errors import BraketPluginError, IntegrityError, VersionMismatchError
+from covalent_braket_plugin.errors import BraketPluginError, DigestError, VersionMismatchError
 from covalent_braket_plugin.protocol import (
     EXIT_ELECTRON_FAILED,
     EXIT_OK,
@@ -189,7 +189,7 @@ def _fetch(job: _Job, sha256: str) -> Manifest:
     body = job.s3.get_object(Bucket=job.keys.bucket, Key=job.keys.manifest)["Body"].read()
     found = hashlib.sha256(body).hexdigest()
     if found != sha256:
-        raise IntegrityError(
+        raise DigestError(
             f"The manifest's SHA-256 is {found}, the job's hyperparameter says {sha256}: "
             "it was changed or damaged on the way, and is not used"
         )

@@ -58,6 +58,7 @@ ROOMS = {
     "jobs": room("errors protocol aws", "boto3 botocore s3transfer"),
     "watcher": room("errors"),
     "scheduler": room("errors"),
+    "patience": room("errors", "tenacity"),
     "packing": room("errors protocol tobj payload"),
     "failure": room("errors protocol"),
     "glue": room("errors protocol runtime"),
@@ -68,6 +69,7 @@ ROOMS = {
     # What meets Covalent.
     "threads": room(),
     "covalent_compat": room("errors payload", "covalent covalent_dispatcher"),
+    "node_log": room("", "covalent_dispatcher"),
     "exchange": room("errors packing collecting", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),
     "staging": room("threads"),

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from covalent_braket_plugin import local_endpoint
+from covalent_braket_plugin.errors import UnreachableError
 from tests.support.braket_server import BraketServer
 
 PID = 4711
@@ -125,3 +126,15 @@ def test_forgetting_what_nobody_knows_is_no_error(
 ) -> None:
     monkeypatch.setenv(local_endpoint.STATE_DIR_VARIABLE, os.fspath(tmp_path))
     local_endpoint.forget()
+
+
+def test_one_that_is_too_busy_to_answer_is_not_taken_for_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local_endpoint, "HEALTH_TIMEOUT_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        remembered(tmp_path, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        with pytest.raises(UnreachableError) as raised:
+            local_endpoint.find_again(tmp_path)
+    assert raised.value.transient
+    assert local_endpoint.find_again(tmp_path) is None  # now the connection is refused

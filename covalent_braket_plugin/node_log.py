@@ -1,0 +1,58 @@
+"""What an electron's stdout says before its job has any: why it waits.
+
+Covalent shows nothing of an electron between its start and its end. Its stdout is a file of the
+server's, so that can be written meanwhile; what the job printed takes its place at the end. A
+nicety: it gives way silently where there is no server, or another Covalent than the checked one.
+"""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+__all__ = ["NodeLog"]
+
+WIDTH = 400
+"""The text is filled up to this length: Covalent notes the size once and copies by it."""
+
+log = logging.getLogger(__name__)
+
+
+class NodeLog:
+    """The stdout of one node that has no job yet; all blocking.
+
+    Args:
+        dispatch_id: The dispatch's UUID.
+        node_id: The graph node.
+    """
+
+    def __init__(self, dispatch_id: str, node_id: int) -> None:
+        self._dispatch_id = dispatch_id
+        self._node_id = node_id
+        self._file: Path | None = None
+        self._useless = False
+
+    def write(self, text: str) -> None:
+        """Replace what is there by one line; never fails."""
+        if self._useless:
+            return
+        line = text[: WIDTH - 1].ljust(WIDTH - 1) + "\n"
+        try:
+            if self._file is None:
+                self._file = self._declare(len(line.encode()))
+            self._file.write_text(line, encoding="utf-8")
+        except Exception as error:  # no server, another schema, a dispatch it does not know
+            log.debug("The stdout of node %s cannot be written: %s", self._node_id, error)
+            self._useless = True
+
+    def _declare(self, size: int) -> Path:
+        """Tell Covalent that the node has a stdout of that size; returns its file."""
+        from covalent_dispatcher._dal.result import get_result_object
+        from covalent_dispatcher._db.datastore import workflow_db
+
+        with workflow_db.session() as session:
+            result = get_result_object(self._dispatch_id, bare=True, session=session)
+            node = result.lattice.transport_graph.get_node(self._node_id, session)
+            asset = node.get_asset("stdout", session)
+            asset.update(session, values={"size": size})
+            return Path(str(asset.storage_path)) / str(asset.object_key)
