@@ -36,9 +36,9 @@ from covalent_braket_plugin.threads import in_thread
 # Covalent imports this module whenever it is imported itself: what only a job needs is loaded
 # with the first one.
 if TYPE_CHECKING:
+    from covalent_braket_plugin.cancelling import ContextMaker
     from covalent_braket_plugin.collecting import Collected
     from covalent_braket_plugin.direct import Returned
-    from covalent_braket_plugin.lifecycle import ContextMaker
     from covalent_braket_plugin.packing import Group
     from covalent_braket_plugin.pipeline import Context
     from covalent_braket_plugin.protocol import Task
@@ -229,12 +229,12 @@ class BraketExecutor(AsyncBaseExecutor):
             False if its job had ended already, or if Braket could not be asked: then it is tried
             again in the background for a while.
         """
-        from covalent_braket_plugin import lifecycle
+        from covalent_braket_plugin import cancelling
 
         shared.cancel(task_metadata["dispatch_id"], task_metadata["node_id"])
         if not isinstance(job_handle, str):
             return True
-        return await lifecycle.cancel(
+        return await cancelling.cancel(
             self._context_maker(region=_region_of(job_handle)), job_handle
         )
 
@@ -419,4 +419,4 @@ def _collect(
     name = data.get("name", "The electron")
     ctx = make(may_start=False)
     arn, status = data["job_arn"], data["status"]
-    return collecting.collect(ctx, arn, status, name, place, keys, nodes)
+    return collecting.collect(ctx, arn, status, name, place, keys, nodes, data.get("job"))

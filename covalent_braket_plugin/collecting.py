@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from covalent_braket_plugin import failure, glue, runtime
+from covalent_braket_plugin.descriptions import Job
 from covalent_braket_plugin.errors import BraketPluginError, IntegrityError
-from covalent_braket_plugin.jobs import Job
 from covalent_braket_plugin.pipeline import Context, remove
 from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome, Stream
 
@@ -67,6 +67,7 @@ def collect(
     place: Path,
     keys: Keys | None = None,
     nodes: Iterable[int] = (),
+    job: Job | None = None,
 ) -> Collected:
     """Bring back what a job left, and clean up behind it.
 
@@ -78,14 +79,14 @@ def collect(
         place: Directory for the files.
         keys: Where the task lies; asked of the job if not known.
         nodes: The nodes that it is about; that of the keys if not known.
+        job: What GetJob said when it had ended; asked for if it is needed and not known.
 
     Raises:
         AwsError: AWS refused or did not answer.
         IntegrityError: What came back is damaged; it is left where it is.
     """
-    job: Job | None = None
     if keys is None:
-        job = ctx.jobs.describe(job_arn)
+        job = job or ctx.jobs.describe(job_arn)
         keys = job.keys
     outcome = ctx.jobs.fetch_outcome(keys)
     good = outcome is not None and outcome.status == "completed"
@@ -151,7 +152,7 @@ def _error(found: _Found, node_id: int | None) -> str:
         job_name=job.name if job else "",
         status=found.status,
         failure_reason=job.failure_reason if job else "",
-        events=job.events if job else (),
+        events=job.event_types if job else (),
     )
 
 

@@ -10,12 +10,18 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from covalent_braket_plugin.aws import Clients, translated
+from covalent_braket_plugin.descriptions import (
+    Job,
+    JobSummary,
+    Page,
+    job_of,
+    summary_of,
+)
 from covalent_braket_plugin.errors import (
     AwsError,
     ConflictError,
@@ -23,9 +29,9 @@ from covalent_braket_plugin.errors import (
     NotFoundError,
     UnreachableError,
 )
-from covalent_braket_plugin.protocol import HP_MANIFEST, Keys, Manifest, NodeOutcome, Outcome
+from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome
 
-__all__ = ["Job", "Jobs"]
+__all__ = ["Jobs"]
 
 _CHUNK_BYTES = 1024 * 1024
 _DOWNLOAD_ATTEMPTS = 3
@@ -34,38 +40,9 @@ _ONE_PUT_BYTES = 64 * 1024 * 1024
 _PART_BYTES = 16 * 1024 * 1024
 LOG_TAIL_LINES = 200
 MAX_OUTCOME_BYTES = 16 * 1024 * 1024
+_OPEN = frozenset({"CREATED", "QUEUED", "RUNNING"})
 _CLOCK_SKEW = timedelta(minutes=5)
 """How far our clock and AWS's may be apart."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """A Hybrid Job as GetJob describes it.
-
-    Attributes:
-        arn: Its ARN.
-        name: Its name.
-        status: QUEUED, RUNNING, COMPLETED, FAILED, CANCELLING or CANCELLED.
-        failure_reason: Braket's words; empty if none.
-        events: Types of its events, in order, such as ``MAX_RUNTIME_EXCEEDED``.
-        hyperparameters: What the job was given.
-    """
-
-    arn: str
-    name: str
-    status: str
-    failure_reason: str = ""
-    events: tuple[str, ...] = ()
-    hyperparameters: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def keys(self) -> Keys:
-        """Where the job's task lies.
-
-        Raises:
-            IntegrityError: The job is not one of ours.
-        """
-        return Keys.from_manifest_uri(self.hyperparameters.get(HP_MANIFEST, ""))
 
 
 class Jobs:
@@ -200,33 +177,23 @@ class Jobs:
 
     # --- ask ---------------------------------------------------------------------------------
 
-    def status(self, job_arn: str) -> str:
-        """Ask for a job's status.
-
-        Raises:
-            AwsError: Braket refused or did not answer.
-        """
-        return self.describe(job_arn).status
-
     def describe(self, job_arn: str) -> Job:
-        """Ask for all about a job.
+        """Ask for all about a job (GetJob).
 
         Raises:
             AwsError: Braket refused or did not answer.
         """
         with translated("GetJob"):
-            found = self.clients.braket.get_job(jobArn=job_arn)
-        return Job(
-            arn=found["jobArn"],
-            name=found["jobName"],
-            status=found["status"],
-            failure_reason=found.get("failureReason", ""),
-            events=tuple(event.get("eventType", "") for event in found.get("events", [])),
-            hyperparameters=found.get("hyperParameters", {}),
-        )
+            return job_of(self.clients.braket.get_job(jobArn=job_arn))
 
-    def statuses_since(self, created: datetime) -> dict[str, str]:
-        """Ask for the status of all jobs made since ``created`` (UTC), 100 a call.
+    def page(self, created: datetime, token: str = "") -> Page[JobSummary]:
+        """Ask for 100 of the jobs made since ``created`` (SearchJobs), whosever they are.
+
+        The newest come first, as far as is known; our clock and AWS's may differ by minutes.
+
+        Args:
+            created: Since when (UTC).
+            token: Of the page before; empty for the first one.
 
         Raises:
             AwsError: Braket refused or did not answer.
@@ -236,14 +203,22 @@ class Jobs:
             "filters": [{"name": "createdAt", "operator": "GTE", "values": [since]}],
             "maxResults": 100,
         }
-        found: dict[str, str] = {}
         with translated("SearchJobs"):
-            while True:
-                page = self.clients.braket.search_jobs(**query)
-                found.update({job["jobArn"]: job["status"] for job in page["jobs"]})
-                if not page.get("nextToken"):
-                    return found
-                query["nextToken"] = page["nextToken"]
+            found = self.clients.braket.search_jobs(**query, **_next(token))
+        return Page([summary_of(job) for job in found["jobs"]], found.get("nextToken") or "")
+
+    def search(self, created_after: datetime) -> list[JobSummary]:
+        """Ask for all jobs made since then, whosever they are: one call for each 100 of them.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        found, token = self.page(created_after)
+        jobs = list(found)
+        while token:
+            found, token = self.page(created_after, token)
+            jobs += found
+        return jobs
 
     # --- cancel ------------------------------------------------------------------------------
 
@@ -262,6 +237,31 @@ class Jobs:
         except ConflictError:
             return False
         return True
+
+    def open_quantum_tasks(self, job_arn: str, token: str = "") -> Page[str]:
+        """Ask for 100 of a job's quantum tasks (SearchQuantumTasks); ARNs of those still open.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        query: dict[str, Any] = {
+            "filters": [{"name": "jobArn", "operator": "EQUAL", "values": [job_arn]}],
+            "maxResults": 100,
+        }
+        with translated("SearchQuantumTasks"):
+            found = self.clients.braket.search_quantum_tasks(**query, **_next(token))
+        tasks = found["quantumTasks"]
+        still_open = [task["quantumTaskArn"] for task in tasks if task["status"] in _OPEN]
+        return Page(still_open, found.get("nextToken") or "")
+
+    def cancel_quantum_task(self, task_arn: str) -> None:
+        """Cancel a quantum task; that it has ended already is fine.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        with contextlib.suppress(ConflictError), translated("CancelQuantumTask"):
+            self.clients.braket.cancel_quantum_task(quantumTaskArn=task_arn)
 
     # --- collect -----------------------------------------------------------------------------
 
@@ -376,6 +376,10 @@ class Jobs:
                 f"DeleteObjects left objects behind: {json.dumps(answer['Errors'][:3])}",
                 operation="DeleteObjects",
             )
+
+
+def _next(token: str) -> dict[str, str]:
+    return {"nextToken": token} if token else {}
 
 
 def _encryption(kms_key_id: str) -> dict[str, str]:

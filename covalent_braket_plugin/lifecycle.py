@@ -10,12 +10,13 @@ import logging
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from covalent_braket_plugin import local_endpoint, pipeline, shared, staging
+from covalent_braket_plugin.cancelling import ContextMaker, cancel
+from covalent_braket_plugin.descriptions import Job, JobSummary, Page
 from covalent_braket_plugin.errors import (
     AwsError,
-    BraketPluginError,
     LocalBraketError,
     NotFoundError,
     UnreachableError,
@@ -26,22 +27,13 @@ from covalent_braket_plugin.protocol import Task
 from covalent_braket_plugin.scheduler import WithdrawnError
 from covalent_braket_plugin.threads import in_thread, quickly
 
-__all__ = ["CancelledBeforeError", "ContextMaker", "cancel", "now", "send", "wait"]
-
-CANCEL_AGAIN_SECONDS = (2.0, 4.0, 8.0, 16.0, 30.0, 60.0, 120.0, 300.0)
+__all__ = ["CancelledBeforeError", "now", "send", "wait"]
 
 log = logging.getLogger(__name__)
 
 
 class CancelledBeforeError(Exception):
     """The task was cancelled before it became a job."""
-
-
-class ContextMaker(Protocol):
-    """Settles an executor's settings anew; blocking. Credentials may have changed meanwhile."""
-
-    def __call__(self, *, may_start: bool) -> Context:
-        """Settle them; ``may_start`` says whether the local Braket may be started for it."""
 
 
 def now() -> str:
@@ -135,7 +127,7 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> dict[str, Any]:
         data: What `send` returned.
 
     Returns:
-        The same with the job's ``status``.
+        The same with the job's ``status`` and, if GetJob said it, all about the ``job``.
 
     Raises:
         AwsError: Braket cannot be asked.
@@ -147,13 +139,25 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> dict[str, Any]:
     created = datetime.fromisoformat(data["created"])
     try:
         watcher = shared.watcher(clients, _Asker(make))
-        status = await watcher.wait(arn, created, ctx.settings.poll_freq)
+        found = await watcher.wait(
+            arn,
+            created,
+            ctx.settings.poll_freq,
+            kind=_kind(ctx, data),
+            patience_seconds=ctx.settings.give_up_after,
+        )
     except AwsError as error:
         text = f"{error} The job {arn} may still run, and be charged for."
         raise AwsError(text, code=error.code, operation=error.operation) from error
     finally:
         shared.scheduler(clients).ended(arn)
-    return {**data, "status": status}
+    return {**data, "status": found.status, "job": found if isinstance(found, Job) else None}
+
+
+def _kind(ctx: Context, data: dict[str, Any]) -> str:
+    """Tell jobs apart that may last differently long."""
+    settings = ctx.settings
+    return f"{data.get('name')} {settings.quantum_device} {settings.classical_device}"
 
 
 class _Asker:
@@ -162,45 +166,14 @@ class _Asker:
     def __init__(self, make: ContextMaker) -> None:
         self._make = make
 
-    def status(self, job_arn: str) -> str:
+    def describe(self, job_arn: str) -> Job:
         ctx = self._make(may_start=False)
         try:
-            return ctx.jobs.status(job_arn)
+            return ctx.jobs.describe(job_arn)
         except NotFoundError as error:
             if ctx.settings.local:  # it knows its jobs at once, so this is another one
                 raise LocalBraketError(pipeline.LOCAL_BRAKET_GONE) from error
             raise
 
-    def statuses_since(self, created: datetime) -> dict[str, str]:
-        return self._make(may_start=False).jobs.statuses_since(created)
-
-
-async def cancel(make: ContextMaker, job_arn: str) -> bool:
-    """Cancel a job; if Braket cannot be asked just now, go on trying in the background.
-
-    Returns:
-        Whether it will end CANCELLED; False if it had ended already, or if that is not sure yet.
-    """
-    try:
-        # In a thread of ours: `covalent stop` waits for those, not for coroutines.
-        return await quickly(_cancel_job, make, job_arn)
-    except BraketPluginError as error:
-        log.error("%s was not cancelled yet, and may be charged for: %s", job_arn, error)
-        shared.in_background(_cancel_again(make, job_arn))
-        return False
-
-
-async def _cancel_again(make: ContextMaker, job_arn: str) -> None:
-    for seconds in CANCEL_AGAIN_SECONDS:
-        await asyncio.sleep(seconds)
-        try:
-            await quickly(_cancel_job, make, job_arn)
-        except BraketPluginError as error:
-            log.error("%s is still not cancelled: %s", job_arn, error)
-        else:
-            return
-    log.error("Gave up cancelling %s: cancel it by hand in the Braket console", job_arn)
-
-
-def _cancel_job(make: ContextMaker, job_arn: str) -> bool:
-    return make(may_start=False).jobs.cancel(job_arn)
+    def page(self, created: datetime, token: str) -> Page[JobSummary]:
+        return self._make(may_start=False).jobs.page(created, token)

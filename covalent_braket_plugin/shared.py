@@ -17,6 +17,7 @@ from covalent_braket_plugin.threads import quickly
 
 if TYPE_CHECKING:
     from covalent_braket_plugin.aws import Clients
+    from covalent_braket_plugin.descriptions import JobSummary
     from covalent_braket_plugin.glue import Ended
     from covalent_braket_plugin.scheduler import Scheduler
     from covalent_braket_plugin.watcher import Asker, Watcher
@@ -36,7 +37,7 @@ REMEMBERED = 10_000
 _cancelled: OrderedDict[tuple[str, int], None] = OrderedDict()
 _glue: dict[tuple[str, int], asyncio.Task[Ended]] = {}
 _waiting: dict[tuple[str, int], asyncio.Event] = {}
-_watchers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Watcher] = {}
+_watchers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Watcher[JobSummary]] = {}
 _schedulers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Scheduler] = {}
 _background: set[asyncio.Task[None]] = set()
 
@@ -96,7 +97,7 @@ def watching_for_cancel(dispatch_id: str, node_ids: Iterable[int]) -> Iterator[a
             _waiting.pop(key, None)
 
 
-def watcher(clients: Clients, asker: Asker) -> Watcher:
+def watcher(clients: Clients, asker: Asker[JobSummary]) -> Watcher[JobSummary]:
     """Find or make the watcher for an identity's jobs on the running event loop.
 
     Args:

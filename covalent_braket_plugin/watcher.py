@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from covalent_braket_plugin.errors import AwsError, NotFoundError, may_pass
 
@@ -31,18 +31,34 @@ PATIENCE_SECONDS = 900.0
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
 
-class Asker(Protocol):
-    """What the watcher asks; `covalent_braket_plugin.jobs.Jobs` is one. Both calls block."""
+class Description(Protocol):
+    """What is known about a job."""
 
-    def status(self, job_arn: str) -> str:
-        """Ask for one job's status (GetJob)."""
+    @property
+    def arn(self) -> str:
+        """The job."""
 
-    def statuses_since(self, created: datetime) -> dict[str, str]:
-        """Ask for the status of all jobs made since ``created`` (SearchJobs)."""
+    @property
+    def status(self) -> str:
+        """Braket's word."""
+
+
+D = TypeVar("D", bound=Description)
+D_co = TypeVar("D_co", bound=Description, covariant=True)
+
+
+class Asker(Protocol[D_co]):
+    """Whom the watcher asks; both calls block."""
+
+    def describe(self, job_arn: str) -> D_co:
+        """Ask for all about one job (GetJob)."""
+
+    def page(self, created: datetime, token: str) -> tuple[Sequence[D_co], str]:
+        """Ask for 100 of the jobs made since ``created``, newest first (SearchJobs)."""
 
 
 @dataclass
-class _Watch:
+class _Watch(Generic[D]):
     """One job that somebody waits for."""
 
     arn: str
@@ -51,14 +67,14 @@ class _Watch:
     started: float
     next_at: float
     answered_at: float
-    done: asyncio.Future[str] = field(repr=False)
+    done: asyncio.Future[D] = field(repr=False)
 
     def schedule(self, now: float) -> None:
         wanted = max(MIN_INTERVAL_SECONDS, SHARE_OF_AGE * (now - self.started))
         self.next_at = now + min(self.poll_seconds, wanted)
 
 
-class Watcher:
+class Watcher(Generic[D]):
     """Waits for jobs; lives on one event loop.
 
     Args:
@@ -70,7 +86,7 @@ class Watcher:
 
     def __init__(
         self,
-        asker: Asker,
+        asker: Asker[D],
         in_thread: Callable[..., Awaitable[Any]],
         *,
         clock: Callable[[], float] = time.monotonic,
@@ -80,20 +96,30 @@ class Watcher:
         self._in_thread = in_thread
         self._clock = clock
         self._sleep = sleep
-        self._watches: dict[str, _Watch] = {}
+        self._watches: dict[str, _Watch[D]] = {}
         self._loop: asyncio.Task[None] | None = None
         self._may_search = True
 
-    async def wait(self, job_arn: str, created: datetime, poll_seconds: float) -> str:
+    async def wait(
+        self,
+        job_arn: str,
+        created: datetime,
+        poll_seconds: float,
+        *,
+        kind: str = "",
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> D:
         """Wait until a job has ended.
 
         Args:
             job_arn: The job.
             created: When it was made (UTC), for SearchJobs.
             poll_seconds: Longest interval between two questions.
+            kind: Jobs of the same kind last about as long.
+            patience_seconds: For so long it is asked again while there is no answer.
 
         Returns:
-            Its terminal status: COMPLETED, FAILED or CANCELLED.
+            The job as it was described last; its status is COMPLETED, FAILED or CANCELLED.
 
         Raises:
             AwsError: The job cannot be asked about.
@@ -121,7 +147,7 @@ class Watcher:
             if any(watch.next_at <= self._clock() for watch in self._watches.values()):
                 await self._ask([w for w in self._watches.values() if w.next_at <= horizon])
 
-    async def _ask(self, due: Sequence[_Watch]) -> None:
+    async def _ask(self, due: Sequence[_Watch[D]]) -> None:
         try:
             if len(due) > FEW_JOBS and self._may_search:
                 due = await self._ask_together(due)
@@ -133,41 +159,48 @@ class Watcher:
             for watch in due:
                 self._fail(watch, error)
 
-    async def _ask_together(self, due: Sequence[_Watch]) -> Sequence[_Watch]:
+    async def _ask_together(self, due: Sequence[_Watch[D]]) -> Sequence[_Watch[D]]:
         """Ask about many at once; returns those that are still to be asked about one by one."""
         oldest = min(watch.created for watch in due)
         try:
-            found = await self._in_thread(self._asker.statuses_since, oldest)
+            found: dict[str, D] = {}
+            page, token = await self._in_thread(self._asker.page, oldest, "")
+            found.update({job.arn: job for job in page})
+            while token and any(watch.arn not in found for watch in due):
+                page, token = await self._in_thread(self._asker.page, oldest, token)
+                found.update({job.arn: job for job in page})
         except AwsError as error:
             if may_pass(error):
                 raise
             self._may_search = False  # not allowed, say: GetJob may be
             return due
-        self._take(list(self._watches.values()), found)
-        return [watch for watch in due if watch.arn not in found]
+        ended = {arn for arn, job in found.items() if job.status in TERMINAL}
+        self._take(list(self._watches.values()), {a: j for a, j in found.items() if a not in ended})
+        missing = [watch for watch in due if watch.arn not in found]
+        return missing + [watch for watch in self._watches.values() if watch.arn in ended]
 
-    async def _ask_one(self, watch: _Watch) -> None:
+    async def _ask_one(self, watch: _Watch[D]) -> None:
         try:
-            status = await self._in_thread(self._asker.status, watch.arn)
+            job = await self._in_thread(self._asker.describe, watch.arn)
         except AwsError as error:
             self._stumble([watch], error)
         else:
-            self._take([watch], {watch.arn: str(status)})
+            self._take([watch], {watch.arn: job})
 
-    def _take(self, watches: Sequence[_Watch], found: dict[str, str]) -> None:
+    def _take(self, watches: Sequence[_Watch[D]], found: dict[str, D]) -> None:
         now = self._clock()
         for watch in watches:
-            status = found.get(watch.arn)
-            if status is None:
+            job = found.get(watch.arn)
+            if job is None:
                 continue
             watch.answered_at = now
             watch.schedule(now)
-            if status in TERMINAL:
+            if job.status in TERMINAL:
                 self._watches.pop(watch.arn, None)
                 if not watch.done.done():
-                    watch.done.set_result(status)
+                    watch.done.set_result(job)
 
-    def _stumble(self, watches: Sequence[_Watch], error: AwsError) -> None:
+    def _stumble(self, watches: Sequence[_Watch[D]], error: AwsError) -> None:
         now = self._clock()
         for watch in watches:
             unknown = isinstance(error, NotFoundError)
@@ -178,7 +211,7 @@ class Watcher:
             else:
                 self._fail(watch, error)
 
-    def _fail(self, watch: _Watch, error: Exception) -> None:
+    def _fail(self, watch: _Watch[D], error: Exception) -> None:
         self._watches.pop(watch.arn, None)
         if not watch.done.done():
             watch.done.set_exception(error)

@@ -55,7 +55,8 @@ ROOMS = {
     "request": room("errors protocol settings"),
     "local_endpoint": room("errors"),
     "aws": room("__init__ errors settings", "boto3 botocore"),
-    "jobs": room("errors protocol aws", "boto3 botocore s3transfer"),
+    "descriptions": room("protocol"),
+    "jobs": room("errors protocol descriptions aws", "boto3 botocore s3transfer"),
     "watcher": room("errors"),
     "scheduler": room("errors"),
     "patience": room("errors", "tenacity"),
@@ -65,7 +66,7 @@ ROOMS = {
     "pipeline": room(
         "errors protocol payload runtime settings request local_endpoint aws jobs packing"
     ),
-    "collecting": room("errors protocol runtime jobs failure glue pipeline"),
+    "collecting": room("errors protocol runtime descriptions failure glue pipeline"),
     # What meets Covalent.
     "threads": room(),
     "covalent_compat": room("errors payload", "covalent covalent_dispatcher"),
@@ -73,13 +74,15 @@ ROOMS = {
     "exchange": room("errors packing collecting", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),
     "staging": room("threads"),
-    "shared": room("aws glue scheduler threads watcher"),
+    "shared": room("aws descriptions glue scheduler threads watcher"),
+    "cancelling": room("errors pipeline shared threads"),
     "lifecycle": room(
-        "errors local_endpoint packing pipeline protocol scheduler shared staging threads"
+        "errors descriptions local_endpoint packing pipeline protocol cancelling scheduler shared"
+        " staging threads"
     ),
     "braket": room(
         "protocol settings packing pipeline collecting threads exchange direct shared staging"
-        " lifecycle covalent_compat",
+        " cancelling lifecycle covalent_compat",
         "covalent",
     ),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.

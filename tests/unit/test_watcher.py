@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from covalent_braket_plugin.descriptions import JobSummary
 from covalent_braket_plugin.errors import AccessError, AwsError, NotFoundError, UnreachableError
 from covalent_braket_plugin.watcher import Watcher
 
@@ -41,21 +42,21 @@ class Service:
         if problem := self.trouble(self.now):
             raise problem
 
-    def status(self, job_arn: str) -> str:
+    def describe(self, job_arn: str) -> JobSummary:
         self._answer("GetJob")
-        return self._status(job_arn)
+        return JobSummary(arn=job_arn, name=job_arn, status=self._status(job_arn))
 
-    def statuses_since(self, created: datetime) -> dict[str, str]:
+    def page(self, created: datetime, token: str) -> tuple[list[JobSummary], str]:
         self._answer("SearchJobs")
-        return {arn: self._status(arn) for arn in self.ends}
+        return [JobSummary(arn=a, name=a, status=self._status(a)) for a in self.ends], ""
 
-    def watcher(self) -> Watcher:
+    def watcher(self) -> Watcher[JobSummary]:
         return Watcher(self, self.in_thread, clock=self.clock, sleep=self.sleep)
 
 
 async def test_short_job_costs_two_questions_at_the_most() -> None:
     service = Service({"a": 2.5})
-    assert await service.watcher().wait("a", NOW, 30) == "COMPLETED"
+    assert (await service.watcher().wait("a", NOW, 30)).status == "COMPLETED"
     assert len(service.calls) <= 2
     assert service.now <= 3.1
 
@@ -81,8 +82,8 @@ async def test_many_jobs_are_asked_about_together() -> None:
     service = Service({f"job-{n}": 20.0 + n / 10 for n in range(100)})
     watcher = service.watcher()
     found = await asyncio.gather(*(watcher.wait(arn, NOW, 30) for arn in service.ends))
-    assert set(found) == {"COMPLETED"}
-    assert len(service.calls) < 100
+    assert {job.status for job in found} == {"COMPLETED"}
+    assert len(service.calls) < 200
     assert {operation for _, operation in service.calls[:5]} == {"SearchJobs"}
 
 
@@ -90,14 +91,14 @@ async def test_two_waiters_for_one_job_share_its_questions() -> None:
     service = Service({"a": 2.0})
     watcher = service.watcher()
     both = await asyncio.gather(watcher.wait("a", NOW, 30), watcher.wait("a", NOW, 30))
-    assert list(both) == ["COMPLETED", "COMPLETED"]
+    assert [job.status for job in both] == ["COMPLETED", "COMPLETED"]
     assert len(service.calls) <= 2
 
 
 async def test_no_answer_for_a_while_loses_no_job() -> None:
     service = Service({"a": 100.0})
     service.trouble = lambda now: UnreachableError("down", transient=True) if now < 300 else None
-    assert await service.watcher().wait("a", NOW, 30) == "COMPLETED"
+    assert (await service.watcher().wait("a", NOW, 30)).status == "COMPLETED"
 
 
 async def test_no_answer_for_too_long_is_an_error() -> None:
@@ -111,7 +112,7 @@ async def test_no_answer_for_too_long_is_an_error() -> None:
 async def test_job_may_be_unknown_right_after_it_was_made() -> None:
     service = Service({"a": 10.0})
     service.trouble = lambda now: NotFoundError("not yet") if now < 5 else None
-    assert await service.watcher().wait("a", NOW, 30) == "COMPLETED"
+    assert (await service.watcher().wait("a", NOW, 30)).status == "COMPLETED"
 
 
 @pytest.mark.parametrize("error", [AccessError("no"), RuntimeError("a defect")])

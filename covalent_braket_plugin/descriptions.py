@@ -1,0 +1,145 @@
+"""What Braket says about a job, read once into typed values; pure.
+
+SearchJobs gives a `JobSummary`, GetJob a `Job`: the same with the reason, the events and the time
+that is paid for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, NamedTuple, TypeVar
+
+from covalent_braket_plugin.protocol import HP_MANIFEST, Keys
+
+__all__ = ["TERMINAL", "Event", "Job", "JobSummary", "Page", "job_of", "summary_of"]
+
+TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+
+T = TypeVar("T")
+
+
+class Page(NamedTuple, Generic[T]):
+    """One answer of a search.
+
+    Attributes:
+        items: What was found.
+        token: Asks for the next page; empty if this is the last one.
+    """
+
+    items: Sequence[T]
+    token: str
+
+
+class Event(NamedTuple):
+    """Something that happened to a job.
+
+    Attributes:
+        type: Braket's word, such as ``MAX_RUNTIME_EXCEEDED``.
+        time: When.
+        message: Braket's text; often empty.
+    """
+
+    type: str
+    time: datetime | None
+    message: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobSummary:
+    """A Hybrid Job as SearchJobs lists it.
+
+    Attributes:
+        arn: Its ARN.
+        name: Its name.
+        status: QUEUED, RUNNING, COMPLETED, FAILED, CANCELLING or CANCELLED.
+        device: ARN of its quantum device, or ``local:...``.
+        tags: Its tags.
+        created_at: When it was made, by the service's clock.
+        started_at: When it began to run.
+        ended_at: When it ended.
+    """
+
+    arn: str
+    name: str
+    status: str
+    device: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    created_at: datetime | None = None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether its status is final."""
+        return self.status in TERMINAL
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(JobSummary):
+    """A Hybrid Job as GetJob describes it.
+
+    Attributes:
+        failure_reason: Braket's words; empty if none.
+        events: Its events, in order.
+        billable_seconds: What is paid for; None as long as it is not known. That Braket gives
+            milliseconds is inferred: its model names no unit.
+        instance_type: What it runs on.
+        hyperparameters: What it was given.
+    """
+
+    failure_reason: str = ""
+    events: tuple[Event, ...] = ()
+    billable_seconds: float | None = None
+    instance_type: str = ""
+    hyperparameters: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def event_types(self) -> tuple[str, ...]:
+        """The types of its events, in order."""
+        return tuple(event.type for event in self.events)
+
+    @property
+    def keys(self) -> Keys:
+        """Where the job's task lies.
+
+        Raises:
+            IntegrityError: The job is not one of ours.
+        """
+        return Keys.from_manifest_uri(self.hyperparameters.get(HP_MANIFEST, ""))
+
+
+def summary_of(found: Mapping[str, Any]) -> JobSummary:
+    """Read one job of SearchJobs' answer."""
+    return JobSummary(**_common(found), device=found.get("device", ""))
+
+
+def job_of(found: Mapping[str, Any]) -> Job:
+    """Read GetJob's answer."""
+    billable = found.get("billableDuration")
+    return Job(
+        **_common(found),
+        device=found.get("deviceConfig", {}).get("device", ""),
+        failure_reason=found.get("failureReason", ""),
+        events=tuple(_event(event) for event in found.get("events", [])),
+        billable_seconds=None if billable is None else billable / 1000,
+        instance_type=found.get("instanceConfig", {}).get("instanceType", ""),
+        hyperparameters=found.get("hyperParameters", {}),
+    )
+
+
+def _common(found: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "arn": found["jobArn"],
+        "name": found["jobName"],
+        "status": found["status"],
+        "tags": found.get("tags", {}),
+        "created_at": found.get("createdAt"),
+        "started_at": found.get("startedAt"),
+        "ended_at": found.get("endedAt"),
+    }
+
+
+def _event(found: Mapping[str, Any]) -> Event:
+    return Event(found.get("eventType", ""), found.get("timeOfEvent"), found.get("message", ""))
