@@ -1,7 +1,7 @@
 """What all executors of one process share, since Covalent makes a new one for each phase.
 
-Which nodes are to be cancelled, which of Covalent's own steps run now, and one watcher and one
-scheduler for each identity. All of it is used on an event loop only.
+Which nodes are to be cancelled, which of Covalent's own steps run now, and for each identity its
+limits, one watcher and one scheduler. All of it is used on an event loop only.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from covalent_braket_plugin.aws import Clients
     from covalent_braket_plugin.descriptions import JobSummary
     from covalent_braket_plugin.glue import Ended
+    from covalent_braket_plugin.quotas import Limits
     from covalent_braket_plugin.scheduler import Scheduler
     from covalent_braket_plugin.watcher import Asker, Watcher
 
@@ -26,6 +27,7 @@ __all__ = [
     "cancel",
     "cancel_wanted",
     "in_background",
+    "limits",
     "run_glue",
     "scheduler",
     "watcher",
@@ -39,6 +41,7 @@ _glue: dict[tuple[str, int], asyncio.Task[Ended]] = {}
 _waiting: dict[tuple[str, int], asyncio.Event] = {}
 _watchers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Watcher[JobSummary]] = {}
 _schedulers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Scheduler] = {}
+_limits: dict[tuple[asyncio.AbstractEventLoop, Hashable], Limits] = {}
 _background: set[asyncio.Task[None]] = set()
 
 
@@ -107,6 +110,18 @@ def watcher(clients: Clients, asker: Asker[JobSummary]) -> Watcher[JobSummary]:
     from covalent_braket_plugin.watcher import Watcher
 
     return _of_loop(_watchers, clients, lambda: Watcher(asker, quickly))
+
+
+def limits(clients: Clients) -> Limits:
+    """Find or make the limits for an identity's calls on the running event loop.
+
+    Service Quotas is asked in the background; nobody waits for its answer.
+    """
+    from covalent_braket_plugin.quotas import Limits, read
+
+    found = _of_loop(_limits, clients, Limits)
+    found.renew(lambda: quickly(read, clients))
+    return found
 
 
 def scheduler(clients: Clients) -> Scheduler:

@@ -57,8 +57,10 @@ ROOMS = {
     "aws": room("__init__ errors settings", "boto3 botocore"),
     "descriptions": room("protocol"),
     "jobs": room("errors protocol descriptions aws", "boto3 botocore s3transfer"),
-    "watcher": room("errors"),
-    "scheduler": room("errors"),
+    "pace": room(),
+    "quotas": room("aws pace"),
+    "watcher": room("errors pace"),
+    "scheduler": room("errors pace quotas"),
     "patience": room("errors", "tenacity"),
     "packing": room("errors protocol tobj payload"),
     "failure": room("errors protocol"),
@@ -74,7 +76,7 @@ ROOMS = {
     "exchange": room("errors packing collecting", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),
     "staging": room("threads"),
-    "shared": room("aws descriptions glue scheduler threads watcher"),
+    "shared": room("aws descriptions glue quotas scheduler threads watcher"),
     "cancelling": room("errors pipeline shared threads"),
     "lifecycle": room(
         "errors descriptions local_endpoint packing pipeline protocol cancelling scheduler shared"

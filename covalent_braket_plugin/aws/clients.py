@@ -97,6 +97,11 @@ class Clients:
         return self._client("logs")
 
     @property
+    def service_quotas(self) -> Any:
+        """The Service Quotas client."""
+        return self._client("service-quotas")
+
+    @property
     def partition(self) -> str:
         """``aws``, ``aws-cn``, ``aws-us-gov`` ..., by the region."""
         return str(self._session.get_partition_for_region(self.region))
