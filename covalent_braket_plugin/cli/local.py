@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO, TypeVar
 
 import click
+from click.core import ParameterSource
 
 from covalent_braket_plugin import local_endpoint
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
@@ -65,22 +66,38 @@ def state_dir_option(command: Command) -> Command:
     "--slots", type=click.IntRange(0), default=0, help="Jobs that run at once; 0: by processors."
 )
 @click.option(
+    "--quotas",
+    type=click.Choice(["none", "default"]),
+    default="none",
+    show_default=True,
+    help="default: those of a new AWS account: 3 open jobs, instances by type, request rates.",
+)
+@click.option(
     "--max-concurrent-jobs",
     type=click.IntRange(0),
-    default=0,
-    help="Quota of open jobs, as accounts on AWS have one; 0 for none.",
+    help="Open jobs that are allowed, whatever --quotas says; 0 for any number.",
 )
-@click.option("--rate-limits", is_flag=True, help="Throttle calls at the rates of AWS.")
+@click.option(
+    "--rate-limits/--no-rate-limits",
+    default=None,
+    help="Throttle calls at the rates of AWS, whatever --quotas says.",
+)
 @click.option("--keep-job-dirs", is_flag=True, help="Keep the directories of ended jobs.")
 @json_option
-def start(state_dir: Path | None, as_json: bool, **options: Any) -> None:
-    """Start the local Braket, unless it runs already."""
+@click.pass_context
+def start(context: click.Context, /, state_dir: Path | None, as_json: bool, **options: Any) -> None:
+    """Start the local Braket, unless it runs already.
+
+    By default nothing is scarce. `--quotas default` makes it as tight as a new AWS account: then
+    CreateJob, GetJob and the others are throttled, a fourth open job is refused, and so is every
+    job on an instance type of which such an account may have none.
+    """
     directory = state_dir or local_endpoint.default_state_dir()
     _require_extra()
     from covalent_braket_plugin.local import daemon
 
     running = local_endpoint.find(directory)
-    if running is not None and any(options.values()):
+    if running is not None and any(_was_given(context, name) for name in options):
         note("it runs already: the options are not applied. Stop it first to change them.")
     with console(stderr=True).status("Starting the local Braket ..."):
         info = running or daemon.start(
@@ -154,6 +171,10 @@ def logs(state_dir: Path | None, requests: bool, follow: bool, lines: int) -> No
             click.echo(text, nl=False)
         if follow:
             _follow(log)
+
+
+def _was_given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 class _Log:

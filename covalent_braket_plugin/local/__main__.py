@@ -14,6 +14,7 @@ from typing import Any
 from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.local import daemon
 from covalent_braket_plugin.local.options import Options
+from covalent_braket_plugin.local.quotas import CHOICES
 from covalent_braket_plugin.local.state import LockTaken, StateDir
 
 __all__ = ["main"]
@@ -91,6 +92,7 @@ def _options(given: argparse.Namespace) -> Options:
         worker_image=given.worker_image,
         port=given.port,
         slots=given.slots,
+        quotas=given.quotas,
         max_concurrent_jobs=given.max_concurrent_jobs,
         rate_limits=given.rate_limits,
         grace_seconds=given.grace,
@@ -124,8 +126,13 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     add("--worker", type=_command, default=[], help="JSON list: the worker image's command")
     add("--worker-image", default="covalent-braket-worker:none", help="repository:tag")
     add("--slots", type=int, default=0, help="jobs that run at once (default: processors)")
-    add("--max-concurrent-jobs", type=int, default=0, help="quota of CreateJob; 0 for none")
-    add("--rate-limits", action="store_true", help="enforce the service's request rates")
+    add("--quotas", choices=CHOICES, default="none", help="quotas to enforce; default: AWS's own")
+    add("--max-concurrent-jobs", type=int, help="unfinished jobs, whatever the quotas; 0: any")
+    add(
+        "--rate-limits",
+        action=argparse.BooleanOptionalAction,
+        help="enforce the service's request rates, whatever the quotas",
+    )
     add("--grace", type=float, default=5.0, help="seconds between SIGTERM and SIGKILL")
     add("--keep-job-dirs", action="store_true", help="keep the directories of ended jobs")
     add("--no-namespaces", action="store_true", help="never mount /opt/ml for jobs")

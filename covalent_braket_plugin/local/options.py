@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from covalent_braket_plugin.local.quotas import Quotas, chosen
+
 __all__ = ["Options"]
 
 MIN_SLOTS = 2
@@ -23,8 +25,10 @@ class Options:
         worker_image: Repository and tag of that image.
         port: Port to listen on; 0 picks a free one.
         slots: Jobs that run at once; 0 for one per processor, at least two.
-        max_concurrent_jobs: Unfinished jobs that CreateJob allows; 0 for no limit.
-        rate_limits: Whether to enforce the service's request rates.
+        quotas: Which quotas to enforce: ``none``, or ``default``, those of a new account on AWS.
+        max_concurrent_jobs: Unfinished jobs that CreateJob allows, 0 for no limit; None leaves it
+            to ``quotas``.
+        rate_limits: Whether to enforce the service's request rates; None leaves it to ``quotas``.
         grace_seconds: Time between SIGTERM and SIGKILL of a job.
         keep_job_dirs: Whether the directories of ended jobs stay.
         namespaces: Whether jobs get their own ``/opt/ml`` where the system allows it.
@@ -35,8 +39,9 @@ class Options:
     worker_image: str = "covalent-braket-worker:none"
     port: int = 0
     slots: int = 0
-    max_concurrent_jobs: int = 0
-    rate_limits: bool = False
+    quotas: str = "none"
+    max_concurrent_jobs: int | None = None
+    rate_limits: bool | None = None
     grace_seconds: float = 5.0
     keep_job_dirs: bool = False
     namespaces: bool = True
@@ -46,6 +51,10 @@ class Options:
         """Number of jobs that run at once."""
         return self.slots or max(MIN_SLOTS, os.cpu_count() or 1)
 
+    def enforced_quotas(self) -> Quotas:
+        """The quotas that these options ask for."""
+        return chosen(self.quotas, self.max_concurrent_jobs, self.rate_limits)
+
     def arguments(self) -> Sequence[str]:
         """The arguments of ``serve`` and ``start`` that say the same."""
         values: dict[str, object] = {
@@ -54,13 +63,15 @@ class Options:
             "--worker-image": self.worker_image,
             "--port": self.port,
             "--slots": self.slots,
+            "--quotas": self.quotas,
             "--max-concurrent-jobs": self.max_concurrent_jobs,
             "--grace": self.grace_seconds,
         }
         flags = {
-            "--rate-limits": self.rate_limits,
+            "--rate-limits": self.rate_limits is True,
+            "--no-rate-limits": self.rate_limits is False,
             "--keep-job-dirs": self.keep_job_dirs,
             "--no-namespaces": not self.namespaces,
         }
-        said = [str(part) for pair in values.items() for part in pair]
+        said = [str(part) for pair in values.items() if pair[1] is not None for part in pair]
         return [*said, *(flag for flag, given in flags.items() if given)]

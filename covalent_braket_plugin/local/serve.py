@@ -26,9 +26,11 @@ from covalent_braket_plugin.local.jobs.tags import Tags
 from covalent_braket_plugin.local.options import Options
 from covalent_braket_plugin.local.quantum.devices import DeviceCatalogue
 from covalent_braket_plugin.local.quantum.quantum_tasks import QuantumTasks
+from covalent_braket_plugin.local.quotas import PUBLISHED
 from covalent_braket_plugin.local.server.app import ControlRoute, LocalAws
 from covalent_braket_plugin.local.server.http_server import LoopbackServer
 from covalent_braket_plugin.local.server.rates import RateLimits
+from covalent_braket_plugin.local.server.service_quotas import ServiceQuotas
 from covalent_braket_plugin.local.server.wire import BraketWire
 from covalent_braket_plugin.local.state import StateDir
 
@@ -66,6 +68,7 @@ class LocalBraket:
 
     def __init__(self, options: Options, access_log: Callable[[str], None]) -> None:
         self._options = options
+        self._quotas = options.enforced_quotas()
         self._server = _listening(options.port, access_log)
         self.endpoint_url = f"http://127.0.0.1:{self._server.port}"
         self._state = StateDir(options.state_dir)
@@ -80,7 +83,7 @@ class LocalBraket:
             self._s3,
             self._devices.in_region,
             slots=options.running_jobs,
-            quota=options.max_concurrent_jobs,
+            quotas=self._quotas,
             cancel_tasks=self._cancel_tasks,
         )
         self._devices.report_queue("JOBS_QUEUE", None, self._jobs.waiting)
@@ -145,13 +148,14 @@ class LocalBraket:
             **self._devices.operations(),
             **Tags([self._jobs.tags_of, self._tasks.tags_of]).operations(),
         }
-        rates = RateLimits() if self._options.rate_limits else None
+        rates = RateLimits() if self._quotas.rates else None
         routes: dict[str, ControlRoute] = {
             "health": self._health,
             "devices": lambda method, body: self._devices.control(method, body or {}),
         }
         return LocalAws(
             BraketWire(operations),
+            ServiceQuotas(self._quotas.listed(), PUBLISHED.listed()),
             _moto(),
             ACCOUNT_ID,
             rates=rates,
@@ -166,6 +170,11 @@ class LocalBraket:
             "version": __version__,
             "namespaces": self._isolation is not Isolation.NONE,
             "isolation": self._isolation.value,
+            "quotas": {
+                "concurrent_jobs": self._quotas.concurrent_jobs,
+                "instances": bool(self._quotas.instances),
+                "rates": self._quotas.rates,
+            },
             "jobs": self._jobs.counts(),
         }
 

@@ -69,6 +69,11 @@ class Job:
         """Device ARN, or ``local:<provider>/<name>``."""
         return str(self.request["deviceConfig"]["device"])
 
+    @property
+    def instance_type(self) -> str:
+        """Type of the instance that it asks for, such as ``ml.m5.large``."""
+        return str(self.request["instanceConfig"]["instanceType"])
+
     @cached_property
     def time_limit_seconds(self) -> int:
         """Longest time the job may run, counted from RUNNING."""

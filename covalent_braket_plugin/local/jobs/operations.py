@@ -15,6 +15,8 @@ from covalent_braket_plugin.local.jobs.job import Job, describe, summarize
 from covalent_braket_plugin.local.jobs.job_checks import DeviceLookup, check_job
 from covalent_braket_plugin.local.jobs.job_state import JobState, Status
 from covalent_braket_plugin.local.jobs.slots import Slots
+from covalent_braket_plugin.local.quota_table import JOBS, code_of, instances_name
+from covalent_braket_plugin.local.quotas import Quotas
 from covalent_braket_plugin.local.server import search
 from covalent_braket_plugin.local.service import (
     Caller,
@@ -68,7 +70,7 @@ class Jobs:
         store: Where buckets are looked up.
         find_device: Finds a device by ARN and region, None if it cannot be reached from there.
         slots: Number of jobs that run at once.
-        quota: Number of unfinished jobs that CreateJob allows; 0 for no limit.
+        quotas: What CreateJob allows.
         cancel_tasks: Called with the ARN of a job that is cancelled.
     """
 
@@ -79,13 +81,13 @@ class Jobs:
         find_device: DeviceLookup,
         *,
         slots: int,
-        quota: int = 0,
+        quotas: Quotas,
         cancel_tasks: Callable[[str], None] = lambda arn: None,
     ) -> None:
         self._runner = runner
         self._store = store
         self._find_device = find_device
-        self._quota = quota
+        self._quotas = quotas
         self._cancel_tasks = cancel_tasks
         self._lock = threading.RLock()
         self._jobs: dict[str, Job] = {}
@@ -181,22 +183,26 @@ class Jobs:
             known = self._tokens.replay(caller, params)
             if known is not None:
                 return known
-            self._check_quota(caller)
+            self._check_quotas(caller, params["instanceConfig"]["instanceType"])
             job = _new_job(caller, params)
             self._jobs[job.arn] = job
             self._tokens.remember(caller, params, job)
         self._slots.submit(job)
         return job
 
-    def _check_quota(self, caller: Caller) -> None:
-        here = (job for job in self._jobs.values() if job.region == caller.region)
-        unfinished = sum(not job.state.terminal for job in here)
-        if self._quota and unfinished >= self._quota:
-            text = (
-                "You have exceeded the service quota of concurrent hybrid jobs "
-                f"({self._quota}). Wait for a job to end, or ask for a higher quota."
-            )
-            raise ServiceError("ServiceQuotaExceededException", text)
+    def _check_quotas(self, caller: Caller, type: str) -> None:
+        here = [
+            job
+            for job in self._jobs.values()
+            if job.region == caller.region and not job.state.terminal
+        ]
+        same = sum(job.instance_type == type for job in here)
+        for name, limit, used in (
+            (instances_name(type), self._quotas.instances.get(type), same),
+            (JOBS, self._quotas.concurrent_jobs, len(here)),
+        ):
+            if limit is not None and used >= limit:
+                raise _exceeded(name, limit, caller.region)
 
     def _cancel(self, job: Job) -> None:
         status = job.state.status
@@ -233,6 +239,12 @@ def _new_job(caller: Caller, params: Params) -> Job:
     name = f"arn:aws:braket:{caller.region}:{caller.account_id}:job/{uuid.uuid4()}"
     tags = dict(params.get("tags") or {})
     return Job(name, caller.region, caller.account_id, params, JobState(), tags)
+
+
+def _exceeded(name: str, limit: int, region: str) -> ServiceError:
+    way_out = "Wait for a job to end, or ask" if limit else "Ask"
+    text = f"You have exceeded the service quota of '{name}' ({code_of(name)}) in {region}: {limit}"
+    return ServiceError("ServiceQuotaExceededException", f"{text}. {way_out} for a higher quota.")
 
 
 def _fields(job: Job) -> dict[str, object]:

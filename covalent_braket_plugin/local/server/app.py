@@ -21,6 +21,7 @@ from covalent_braket_plugin.local.server.faults import (
 )
 from covalent_braket_plugin.local.server.http_server import DropConnection
 from covalent_braket_plugin.local.server.rates import RateLimits
+from covalent_braket_plugin.local.server.service_quotas import SERVICE_QUOTAS, ServiceQuotas
 from covalent_braket_plugin.local.server.wire import (
     Answer,
     BraketWire,
@@ -50,6 +51,7 @@ class LocalAws:
 
     Args:
         braket: Answers requests that are signed for ``braket``.
+        quotas: Answers requests that are signed for ``servicequotas``.
         others: Answers all other AWS requests.
         account_id: The account that every caller has.
         rates: Request rates to enforce on Braket's operations, None for none.
@@ -61,6 +63,7 @@ class LocalAws:
     def __init__(
         self,
         braket: BraketWire,
+        quotas: ServiceQuotas,
         others: WsgiApp,
         account_id: str,
         *,
@@ -69,6 +72,7 @@ class LocalAws:
         furnish: dict[str, Callable[[str], None]] | None = None,
     ) -> None:
         self._braket = braket
+        self._quotas = quotas
         self._others = others
         self._account_id = account_id
         self._rates = rates
@@ -130,10 +134,14 @@ class LocalAws:
         if not call.signed and call.service == "braket":
             error = ServiceError("MissingAuthenticationTokenException", UNSIGNED)
             return _send(error_answer(error), start_response)
-        if call.service != "braket":
-            self._furnish_for(call)
-            return self._others(environ, start_response)
-        return _send(self._braket_answer(call, environ), start_response)
+        if call.service == "braket":
+            return _send(self._braket_answer(call, environ), start_response)
+        if call.service == SERVICE_QUOTAS:
+            body = environ["wsgi.input"].read()
+            answer = self._quotas.answer(call.operation, self._caller(call, environ), body)
+            return _send(answer, start_response)
+        self._furnish_for(call)
+        return self._others(environ, start_response)
 
     def _furnish_for(self, call: Call) -> None:
         furnish = self._furnish.get(call.service)
@@ -151,8 +159,10 @@ class LocalAws:
                 self._rates.check(call.region, call.operation)
             except ServiceError as error:
                 return error_answer(error)
-        caller = Caller(call.region, self._account_id, environ.get("HTTP_USER_AGENT", ""))
-        return self._braket.answer(environ, caller, call.match)
+        return self._braket.answer(environ, self._caller(call, environ), call.match)
+
+    def _caller(self, call: Call, environ: Environ) -> Caller:
+        return Caller(call.region, self._account_id, environ.get("HTTP_USER_AGENT", ""))
 
     def _control(self, environ: Environ) -> Answer:
         name = environ["PATH_INFO"].removeprefix(CONTROL_PREFIX)

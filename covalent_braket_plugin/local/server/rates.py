@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from covalent_braket_plugin.local.service import ServiceError
 
-__all__ = ["LIMITS", "RateLimits"]
+__all__ = ["ALL_OPERATIONS", "LIMITS", "RateLimits"]
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "CreateJob": (1, 5),
@@ -28,6 +28,7 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 """Requests per second and burst, per operation."""
 
 ALL_OPERATIONS = (140.0, 600.0)
+"""Requests per second and burst of all operations together."""
 
 
 class RateLimits:
