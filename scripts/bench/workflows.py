@@ -1,0 +1,66 @@
+"""The workflows that are measured."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+
+def executor_of(name: str) -> Any:
+    """Covalent's own ``local`` executor, or ours on the local Braket."""
+    import covalent as ct
+
+    return ct.executor.BraketExecutor(local=True) if name == "braket" else name
+
+
+def fan_out(executor: str) -> Any:
+    """A lattice of independent electrons that sleep and return their numbers.
+
+    Its arguments: how many, and for how many seconds each sleeps.
+    """
+    import covalent as ct
+
+    _by_value()
+
+    @ct.electron(executor=executor_of(executor))  # type: ignore[untyped-decorator]
+    def sleeper(number: int, seconds: float) -> int:
+        import time
+
+        time.sleep(seconds)
+        return number
+
+    @ct.lattice  # type: ignore[untyped-decorator]
+    def flow(count: int, seconds: float) -> None:
+        for number in range(count):
+            sleeper(number, seconds)
+
+    return flow
+
+
+def big_results() -> Any:
+    """A lattice of independent electrons that return many bytes.
+
+    Its arguments: how many, and how many bytes each.
+    """
+    import covalent as ct
+
+    _by_value()
+
+    @ct.electron(executor=executor_of("braket"))  # type: ignore[untyped-decorator]
+    def big(size: int) -> bytes:
+        import os
+
+        return os.urandom(size)
+
+    @ct.lattice  # type: ignore[untyped-decorator]
+    def flow(count: int, size: int) -> None:
+        for _ in range(count):
+            big(size)
+
+    return flow
+
+
+def _by_value() -> None:
+    import cloudpickle
+
+    cloudpickle.register_pickle_by_value(sys.modules[__name__])
