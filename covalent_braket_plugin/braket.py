@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -181,25 +181,23 @@ class BraketExecutor(AsyncBaseExecutor):
             return await self._send_group(group, place)
 
     async def poll(self, task_group_metadata: dict[str, Any], data: Any) -> dict[str, Any]:
-        """Wait until the job has ended.
+        """Wait until the job has ended, and bring back what it left.
 
         Returns:
             What `receive` needs.
 
         Raises:
-            AwsError: Braket cannot be asked.
-            TaskCancelledError: One of Covalent's own steps was cancelled.
+            AwsError: AWS cannot be asked.
+            TaskCancelledError: One of Covalent's own steps was cancelled, or a further attempt.
         """
-        from covalent_braket_plugin import lifecycle
-
-        config = data.get("config")
-        async with _nothing_left(self._place(task_group_metadata, config)):
+        async with _nothing_left(self._place(task_group_metadata, data.get("config"))):
             if data.get("glue"):
                 return await self._run_glue(task_group_metadata, data)
-            return await lifecycle.wait(self._context_maker(config), data)
+            collected = await self._finish(task_group_metadata, data, self._keep_handle)
+            return {**data, "collected": collected}
 
     async def receive(self, task_group_metadata: dict[str, Any], data: Any) -> list[TaskUpdate]:
-        """Bring back what a job left.
+        """Hand over what a job left.
 
         Args:
             task_group_metadata: Covalent's words for the group.
@@ -211,9 +209,7 @@ class BraketExecutor(AsyncBaseExecutor):
             return exchange.updates(task_group_metadata, None)
         place = self._place(task_group_metadata, data.get("config"))
         async with _nothing_left(place):
-            collected = data.get("collected") or await self._collect(
-                task_group_metadata, data, place
-            )
+            collected = data.get("collected") or await self._finish(task_group_metadata, data)
             updates = await in_thread(exchange.updates, task_group_metadata, collected)
         staging.retire(place)
         return updates
@@ -231,7 +227,9 @@ class BraketExecutor(AsyncBaseExecutor):
         """
         from covalent_braket_plugin import cancelling
 
-        shared.cancel(task_metadata["dispatch_id"], task_metadata["node_id"])
+        node = task_metadata["dispatch_id"], task_metadata["node_id"]
+        shared.cancel(*node)
+        job_handle = shared.job_of(*node) or job_handle
         if not isinstance(job_handle, str):
             return True
         return await cancelling.cancel(
@@ -273,10 +271,10 @@ class BraketExecutor(AsyncBaseExecutor):
         place = self._place(group_metadata)
         try:
             group = await in_thread(direct.stage, function, args, kwargs, task_metadata, place)
-            data = await self._send_group(group, place)
-            data = await self.poll(group_metadata, data)
-            collected = data.get("collected") or await self._collect(group_metadata, data, place)
-            outcome = await in_thread(direct.unpack, collected, function, group.main.node_id)
+            data = await self.poll(group_metadata, await self._send_group(group, place))
+            outcome = await in_thread(
+                direct.unpack, data["collected"], function, group.main.node_id
+            )
         finally:
             await in_thread(staging.remove, place)
         return self._conclude(outcome)
@@ -315,15 +313,21 @@ class BraketExecutor(AsyncBaseExecutor):
         if hasattr(self, "_send_queue"):  # only Covalent's server keeps handles
             await self.set_job_handle(job_arn)
 
-    async def _collect(
-        self, metadata: dict[str, Any], data: dict[str, Any], place: Path
+    async def _finish(
+        self,
+        metadata: dict[str, Any],
+        data: dict[str, Any],
+        keep_handle: Callable[[str], Awaitable[Any]] | None = None,
     ) -> Collected:
-        from covalent_braket_plugin import lifecycle
+        from covalent_braket_plugin import attempts, lifecycle
 
-        if "status" not in data:
-            data = await self.poll(metadata, {"created": lifecycle.now(), **data})
-        make = self._context_maker(data.get("config"), region=_region_of(data["job_arn"]))
-        return await in_thread(_collect, make, data, place, metadata["node_ids"])
+        config = data.get("config")
+        make = self._context_maker(config, region=_region_of(data["job_arn"]))
+        place = self._place(metadata, config)
+        try:
+            return await attempts.finish(make, data, place, metadata["node_ids"], keep_handle)
+        except lifecycle.CancelledBeforeError as error:
+            raise TaskCancelledError from error
 
     async def _run_glue(self, metadata: dict[str, Any], data: dict[str, Any]) -> dict[str, Any]:
         from covalent_braket_plugin import collecting
@@ -405,18 +409,3 @@ def _task_of(group: Group) -> Task:
 
     name = covalent_compat.lattice_name(group.dispatch_id)
     return Task(group.dispatch_id, group.main.node_id, 1, group.main.name, name)
-
-
-def _collect(
-    make: ContextMaker, data: Mapping[str, Any], place: Path, nodes: Sequence[int]
-) -> Collected:
-    from covalent_braket_plugin import collecting
-    from covalent_braket_plugin.protocol import Keys
-
-    place.mkdir(parents=True, exist_ok=True)
-    manifest = data.get("manifest")
-    keys = Keys.from_manifest_uri(manifest) if manifest else None
-    name = data.get("name", "The electron")
-    ctx = make(may_start=False)
-    arn, status = data["job_arn"], data["status"]
-    return collecting.collect(ctx, arn, status, name, place, keys, nodes, data.get("job"))

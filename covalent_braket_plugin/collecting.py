@@ -6,17 +6,22 @@ Values stay files on the whole way: nothing that came from a bucket is unpickled
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from covalent_braket_plugin import failure, glue, runtime
-from covalent_braket_plugin.descriptions import Job
-from covalent_braket_plugin.errors import BraketPluginError, IntegrityError
+from covalent_braket_plugin.descriptions import Job, JobSummary
+from covalent_braket_plugin.errors import (
+    BraketPluginError,
+    IntegrityError,
+    NoOutcomeError,
+    UncommittedError,
+)
 from covalent_braket_plugin.pipeline import Context, remove
 from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome, Stream
 
-__all__ = ["Collected", "Texts", "collect", "collect_glue"]
+__all__ = ["Collected", "Texts", "clear", "collect", "collect_glue"]
 
 log = logging.getLogger(__name__)
 
@@ -45,14 +50,29 @@ class Collected:
         values: File of each completed node's value.
         texts: What there is to read about each node of the outcome.
         rest: The same for a node that the outcome does not name.
-        cancelled: Whether the job was cancelled.
+        kind: Why it did not complete; empty if it did.
+        summary: The same in one line.
+        cleared: Whether nothing of it is needed in S3 any more.
+        result_files: How many files the electron left as results; None if that is not known.
+        job: Its job; None for Covalent's own steps, which run locally.
+        keys: Where the task lies; None for those.
     """
 
     nodes: Mapping[int, NodeOutcome]
     values: Mapping[int, Path]
     texts: Mapping[int, Texts]
     rest: Texts
-    cancelled: bool = False
+    kind: failure.Kind = ""
+    summary: str = ""
+    cleared: bool = True
+    result_files: int | None = None
+    job: Job | None = None
+    keys: Keys | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the job was cancelled."""
+        return self.kind == "cancelled"
 
     def texts_of(self, node_id: int) -> Texts:
         """Find what there is to read about a node."""
@@ -61,43 +81,63 @@ class Collected:
 
 def collect(
     ctx: Context,
-    job_arn: str,
-    status: str,
+    job: JobSummary,
     name: str,
     place: Path,
     keys: Keys | None = None,
     nodes: Iterable[int] = (),
-    job: Job | None = None,
+    history: Sequence[str] = (),
 ) -> Collected:
-    """Bring back what a job left, and clean up behind it.
+    """Bring back what a job left; it stays in S3 until `clear`.
+
+    What is missing or damaged is a failure like others: its text begins with the class of
+    `covalent_braket_plugin.errors` that it belongs to, and nothing of it is used.
 
     Args:
         ctx: Settings and calls.
-        job_arn: The job, which has ended.
-        status: How it ended.
+        job: The job, which has ended; asked about again where more must be known of it.
         name: The electron's function name.
         place: Directory for the files.
-        keys: Where the task lies; asked of the job if not known.
+        keys: Where the task lies; the job's hyperparameters say it if not given.
         nodes: The nodes that it is about; that of the keys if not known.
-        job: What GetJob said when it had ended; asked for if it is needed and not known.
+        history: What became of the attempts before this one, a line each.
 
     Raises:
         AwsError: AWS refused or did not answer.
-        IntegrityError: What came back is damaged; it is left where it is.
+        IntegrityError: The job is not one of ours.
     """
     if keys is None:
-        job = job or ctx.jobs.describe(job_arn)
+        job = _described(ctx, job)
         keys = job.keys
-    outcome = ctx.jobs.fetch_outcome(keys)
-    good = outcome is not None and outcome.status == "completed"
-    if outcome is not None and good:
-        _check_complete(outcome, keys, nodes)
-    if not good and job is None:
-        job = ctx.jobs.describe(job_arn)
-    collected = _files(ctx, _Found(name, job_arn, status, job, keys, outcome), place)
-    if not ctx.settings.keep_payload:
-        remove(ctx, keys, outcome, nodes)
-    return collected
+    nodes = tuple(nodes) or tuple(node for node in (keys.node_id,) if node is not None)
+    try:
+        outcome, problem = ctx.jobs.fetch_outcome(keys), None
+    except IntegrityError as error:
+        outcome, problem = None, error
+    job = _described(ctx, job, outcome)
+    found = _Found(name, job, keys, tuple(history), outcome, problem)
+    found = replace(found, problem=problem or _what_is_missing(ctx, found, nodes))
+    try:
+        values = {} if found.problem else _values(ctx, found, place)
+    except IntegrityError as error:
+        found, values = replace(found, problem=error), {}
+    return _files(ctx, found, place, values)
+
+
+def _described(ctx: Context, job: JobSummary, outcome: Outcome | None = None) -> Job:
+    """Ask for all about a job, unless it is known or nobody needs it."""
+    if isinstance(job, Job):
+        return job
+    if outcome is not None and outcome.status == "completed":
+        return Job(**vars(job))
+    return ctx.jobs.describe(job.arn)
+
+
+def clear(ctx: Context, collected: Collected, nodes: Iterable[int] = ()) -> None:
+    """Delete what a task left in S3, unless it is still of use; never fails."""
+    if collected.keys is not None and collected.cleared and not ctx.settings.keep_payload:
+        known = set(collected.nodes).union(nodes)
+        remove(ctx, collected.keys, known, archive=collected.result_files == 0)
 
 
 @dataclass(frozen=True)
@@ -105,55 +145,96 @@ class _Found:
     """A job that ended, and what it left."""
 
     name: str
-    arn: str
-    status: str
-    job: Job | None
+    job: Job
     keys: Keys
-    outcome: Outcome | None
+    history: tuple[str, ...]
+    outcome: Outcome | None = None
+    problem: IntegrityError | None = None
+
+    @property
+    def kind(self) -> failure.Kind:
+        if self.problem is not None:
+            return "infrastructure"
+        return failure.kind_of(self.outcome, self.job.status, self.job.event_types)
 
 
-def _check_complete(outcome: Outcome, keys: Keys, nodes: Iterable[int]) -> None:
-    wanted = set(nodes) or {node for node in (keys.node_id,) if node is not None}
-    missing = wanted - {node.node_id for node in outcome.nodes}
-    if missing:
-        raise IntegrityError(
-            f"{keys.uri(keys.outcome)} says completed and has nothing about node "
-            f"{', '.join(map(str, sorted(missing)))}: it is damaged, or not ours. Nothing of the "
-            "task was deleted."
-        )
-
-
-def _files(ctx: Context, found: _Found, place: Path) -> Collected:
+def _what_is_missing(ctx: Context, found: _Found, nodes: Iterable[int]) -> IntegrityError | None:
+    """Say what an ended job should have left and did not; None if all is there, or excused."""
     outcome, keys = found.outcome, found.keys
-    nodes = {node.node_id: node for node in outcome.nodes} if outcome else {}
-    values = {}
-    if found.status != "CANCELLED":
-        for node in nodes.values():
+    if outcome is None:
+        if found.kind in ("cancelled", "time_limit"):
+            return None
+        text = failure.no_outcome(found.name, found.job.status, found.job.failure_reason)
+        if ctx.jobs.exists(keys.bucket, [keys.value(node) for node in nodes]):
+            where = keys.uri(keys.base)
+            return UncommittedError(
+                f"{text}. It left a value, which may be half done and is not used: see {where}"
+            )
+        return NoOutcomeError(text)
+    missing = set(nodes) - {node.node_id for node in outcome.nodes}
+    if outcome.status == "completed" and missing:
+        return IntegrityError(
+            f"{keys.uri(keys.outcome)} says completed and has nothing about node "
+            f"{', '.join(map(str, sorted(missing)))}: it is damaged, or not ours"
+        )
+    return None
+
+
+def _values(ctx: Context, found: _Found, place: Path) -> dict[int, Path]:
+    values: dict[int, Path] = {}
+    if found.outcome is not None and found.kind != "cancelled":
+        for node in found.outcome.nodes:
             if node.status == "completed":
                 values[node.node_id] = place / f"value-{node.node_id}.tobj"
-                ctx.jobs.fetch_value(keys, node, values[node.node_id])
+                ctx.jobs.fetch_value(found.keys, node, values[node.node_id])
+    return values
+
+
+def _files(ctx: Context, found: _Found, place: Path, values: Mapping[int, Path]) -> Collected:
+    outcome = found.outcome
+    nodes = {node.node_id: node for node in outcome.nodes} if outcome else {}
     stdout, stderr = _fresh_streams(place)
     if outcome is not None:
-        _fetch_stream(ctx, keys, outcome.stdout, stdout)
-        _fetch_stream(ctx, keys, outcome.stderr, stderr)
-    elif found.job is not None:
+        _fetch_stream(ctx, found.keys, outcome.stdout, stdout)
+        _fetch_stream(ctx, found.keys, outcome.stderr, stderr)
+    else:
         _append(stdout, _log_tail(ctx, found.job))
-    texts, rest = _texts(place, outcome, lambda node_id: _error(found, node_id))
-    return Collected(nodes, values, texts, rest, cancelled=found.status == "CANCELLED")
+    _append(stderr, "".join(f"{line}\n" for line in found.history))
+    texts, rest = _texts(
+        place, outcome, lambda node_id: _error(found, node_id), usable=found.problem is None
+    )
+    kept = found.problem is not None and not isinstance(found.problem, NoOutcomeError)
+    return Collected(
+        nodes,
+        values,
+        texts,
+        rest,
+        kind=found.kind,
+        summary=_error(found, None).partition("\n")[0] if found.kind else "",
+        cleared=not kept,
+        result_files=outcome.result_files if outcome else None,
+        job=found.job,
+        keys=found.keys,
+    )
 
 
 def _error(found: _Found, node_id: int | None) -> str:
     job = found.job
-    return failure.headline(
+    text = failure.headline(
         found.name,
         found.outcome,
         node_id=node_id,
-        job_arn=found.arn,
-        job_name=job.name if job else "",
-        status=found.status,
-        failure_reason=job.failure_reason if job else "",
-        events=job.event_types if job else (),
+        job_arn=job.arn,
+        job_name=job.name,
+        status=job.status,
+        failure_reason=job.failure_reason,
+        events=job.event_types,
+        problem=found.problem,
     )
+    if found.problem is not None and not isinstance(found.problem, NoOutcomeError):
+        text += f"Nothing was deleted: see {found.keys.uri(found.keys.base)}\n"
+    attempt = found.keys.attempt
+    return text + (f"This was attempt {attempt}.\n" if attempt > 1 else "")
 
 
 def _fresh_streams(place: Path) -> tuple[Path, Path]:
@@ -164,12 +245,17 @@ def _fresh_streams(place: Path) -> tuple[Path, Path]:
 
 
 def _texts(
-    place: Path, outcome: Outcome | None, error_of: Callable[[int | None], str]
+    place: Path,
+    outcome: Outcome | None,
+    error_of: Callable[[int | None], str],
+    *,
+    usable: bool = True,
 ) -> tuple[dict[int, Texts], Texts]:
     """Write what there is to read about each node, and about any other.
 
     There is one pair of streams for the whole group: it goes to the main node, and the traceback
-    to the node that failed. Where these are not known, both go to every node.
+    to the node that failed. Where these are not known, both go to every node. Of an outcome that
+    is not usable, no node is completed.
     """
     main = outcome.main_node if outcome else None
     error = outcome.error if outcome else None
@@ -182,7 +268,7 @@ def _texts(
         if node_id == failed:
             _append(stderr, failure.remote_traceback(error))
         text = place / f"error-{node_id}.txt"
-        _append(text, "" if completed else error_of(node_id))
+        _append(text, "" if completed and usable else error_of(node_id))
         return Texts(_written(stdout), _written(stderr), _written(text))
 
     nodes = outcome.nodes if outcome else []

@@ -11,7 +11,7 @@ from typing import Literal
 
 from covalent_braket_plugin.protocol import ErrorData, Outcome
 
-__all__ = ["Kind", "console_link", "headline", "kind_of", "remote_traceback"]
+__all__ = ["Kind", "console_link", "headline", "kind_of", "no_outcome", "remote_traceback"]
 
 Kind = Literal["", "electron", "environment", "time_limit", "cancelled", "infrastructure"]
 """Why a task did not complete: the user's code, what it was loaded with, its time limit, somebody's
@@ -80,7 +80,8 @@ def headline(
     job_name: str = "",
     status: str = "",
     failure_reason: str = "",
-    events: tuple[str, ...] = (),
+    events: Collection[str] = (),
+    problem: Exception | None = None,
 ) -> str:
     """Say in one paragraph why an electron failed.
 
@@ -92,9 +93,13 @@ def headline(
         job_name: The job's name.
         status: The job's status.
         failure_reason: Braket's reason.
-        events: The job's events.
+        events: Types of the job's events.
+        problem: What is wrong with what the job left, where that is the reason.
     """
-    lines = [_what_happened(name, outcome, node_id, status, failure_reason, events)]
+    if problem is not None:
+        lines = [f"{type(problem).__name__}: {problem}"]
+    else:
+        lines = [_what_happened(name, outcome, node_id, status, failure_reason, events)]
     if outcome is not None and outcome.error is not None and outcome.error.location:
         lines.append(outcome.error.location)
     if job_arn:
@@ -110,7 +115,7 @@ def _what_happened(
     node_id: int | None,
     status: str,
     failure_reason: str,
-    events: tuple[str, ...],
+    events: Collection[str],
 ) -> str:
     if "MAX_RUNTIME_EXCEEDED" in events:
         return (
@@ -118,8 +123,7 @@ def _what_happened(
             "Raise `time_limit` (seconds) on the executor, or do less in one electron."
         )
     if outcome is None:
-        reason = failure_reason or "Braket gave no reason"
-        return f"{_call(name)} left no outcome, and its job ended {status}: {reason}"
+        return no_outcome(name, status, failure_reason)
     node_id = outcome.main_node if node_id is None else node_id
     own = next((node.name for node in outcome.nodes if node.node_id == node_id), "") or name
     error = outcome.error
@@ -130,6 +134,12 @@ def _what_happened(
     if error.node_id is None or node_id is None or error.node_id == node_id:
         return failed
     return f"{_call(own)} did not run, because {failed}"
+
+
+def no_outcome(name: str, status: str, failure_reason: str) -> str:
+    """Say that a job ended without leaving what it should."""
+    reason = failure_reason or "Braket gave no reason"
+    return f"{_call(name)} left no outcome, and its job ended {status}: {reason}"
 
 
 def _call(name: str) -> str:

@@ -284,6 +284,18 @@ class Jobs:
         except NotFoundError:
             return None
 
+    def exists(self, bucket: str, keys: Iterable[str]) -> bool:
+        """Whether any of the objects is there.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        for key in keys:
+            with contextlib.suppress(NotFoundError), translated("HeadObject"):
+                self.clients.s3.head_object(Bucket=bucket, Key=key)
+                return True
+        return False
+
     def fetch_value(self, keys: Keys, node: NodeOutcome, target: Path) -> None:
         """Download a node's value to a file, checking its size and digest on the way.
 
@@ -355,8 +367,13 @@ class Jobs:
 
     # --- clean up ----------------------------------------------------------------------------
 
-    def remove(self, keys: Keys, outcome: Outcome | None, nodes: Iterable[int]) -> None:
-        """Delete what a task left in S3, but for the files that the electron left as results.
+    def remove(self, keys: Keys, nodes: Iterable[int], *, archive: bool = False) -> None:
+        """Delete what a task left in S3.
+
+        Args:
+            keys: Where the task lies.
+            nodes: Its nodes.
+            archive: Also the archive that Braket makes of the electron's result files.
 
         Raises:
             AwsError: S3 refused or did not answer.
@@ -364,7 +381,7 @@ class Jobs:
         names = [keys.manifest, keys.payload, keys.outcome]
         names += [keys.stream("stdout"), keys.stream("stderr")]
         names += [keys.value(node) for node in nodes]
-        if outcome is not None and outcome.result_files == 0:
+        if archive:
             names.append(keys.model_archive)
         objects = [{"Key": name} for name in names]
         with translated("DeleteObjects"):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -17,19 +17,37 @@ from covalent_braket_plugin.cancelling import ContextMaker, cancel
 from covalent_braket_plugin.descriptions import Job, JobSummary, Page
 from covalent_braket_plugin.errors import (
     AwsError,
+    CredentialsError,
     LocalBraketError,
     NotFoundError,
     UnreachableError,
+    may_pass,
 )
 from covalent_braket_plugin.packing import Group
+from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
 from covalent_braket_plugin.protocol import Task
 from covalent_braket_plugin.scheduler import WithdrawnError
 from covalent_braket_plugin.threads import in_thread, quickly
 
-__all__ = ["CancelledBeforeError", "now", "send", "wait"]
+__all__ = [
+    "CancelledBeforeError",
+    "ContextMaker",
+    "KeepHandle",
+    "make_job",
+    "now",
+    "send",
+    "settled",
+    "wait",
+]
+
+SETTLE_SECONDS = 600.0
 
 log = logging.getLogger(__name__)
+
+
+KeepHandle = Callable[[str], Awaitable[Any]]
+"""Stores a job's ARN where Covalent finds it when the electron is cancelled."""
 
 
 class CancelledBeforeError(Exception):
@@ -41,12 +59,19 @@ def now() -> str:
     return datetime.now(UTC).isoformat()
 
 
+async def settled(make: ContextMaker) -> Context:
+    """Settle the settings, for a job that is there; a local Braket may be too busy to answer."""
+    return await patiently(
+        lambda: quickly(make, may_start=False), "The settings are not known yet", SETTLE_SECONDS
+    )
+
+
 async def send(
     make: ContextMaker,
     group: Group,
     task: Task,
     place: Path,
-    keep_handle: Callable[[str], Awaitable[Any]],
+    keep_handle: KeepHandle,
 ) -> dict[str, Any]:
     """Make a job of a task group.
 
@@ -65,33 +90,96 @@ async def send(
         BraketPluginError: It cannot become a job; nothing of it is left in S3.
     """
     nodes = [electron.node_id for electron in group.electrons]
-    ctx, prepared = await in_thread(_prepare, make, group, task, place)
-    await in_thread(staging.remove, place)
-    created = now()
+    ctx = await in_thread(make, may_start=True)
     with shared.watching_for_cancel(task.dispatch_id, nodes) as withdrawn:
-        arn = await _submit(make, ctx, task, prepared, withdrawn)
+        prepared = await _staged(ctx, make, group, task, place, withdrawn)
+        await in_thread(staging.remove, place)
+        return await make_job(make, ctx, task, prepared, nodes, withdrawn, keep_handle)
+
+
+async def _staged(
+    ctx: Context,
+    make: ContextMaker,
+    group: Group,
+    task: Task,
+    place: Path,
+    withdrawn: asyncio.Event,
+) -> Prepared:
+    def worth(error: BaseException) -> bool:
+        # Credentials that never worked are a mistake; those that did may be renewed.
+        mistaken = isinstance(error, CredentialsError) and not getattr(
+            ctx.jobs.clients, "proven", True
+        )
+        return may_pass(error) and not mistaken
+
     try:
-        await keep_handle(arn)
-    except BaseException:
-        await cancel(make, arn)
+        return await patiently(
+            lambda: in_thread(_prepare, make, group, task, place),
+            f"{task.name} is not uploaded yet",
+            ctx.settings.give_up_after,
+            worth=worth,
+            enough=withdrawn,
+        )
+    except AwsError as error:
+        if withdrawn.is_set():
+            raise CancelledBeforeError from error
         raise
-    if shared.cancel_wanted(task.dispatch_id, nodes):
-        await cancel(make, arn)
-    manifest = prepared.keys.uri(prepared.keys.manifest)
-    return {"job_arn": arn, "created": created, "name": task.name, "manifest": manifest}
 
 
-def _prepare(make: ContextMaker, group: Group, task: Task, place: Path) -> tuple[Context, Prepared]:
+def _prepare(make: ContextMaker, group: Group, task: Task, place: Path) -> Prepared:
     ctx = make(may_start=True)
     try:
-        return ctx, pipeline.prepare(ctx, group, task, place)
+        return pipeline.prepare(ctx, group, task, place)
     except UnreachableError:
         if not ctx.settings.local:
             raise
     # It answered a moment ago and does not now: it was stopped, and is started again.
     local_endpoint.forget()
-    ctx = make(may_start=True)
-    return ctx, pipeline.prepare(ctx, group, task, place)
+    return pipeline.prepare(make(may_start=True), group, task, place)
+
+
+async def make_job(
+    make: ContextMaker,
+    ctx: Context,
+    task: Task,
+    prepared: Prepared,
+    nodes: Sequence[int],
+    withdrawn: asyncio.Event,
+    keep_handle: KeepHandle | None,
+) -> dict[str, Any]:
+    """Make a job of a task that is uploaded.
+
+    Args:
+        make: Settles the settings.
+        ctx: The settings as they are now.
+        task: What the job is for.
+        prepared: The task in S3.
+        nodes: The nodes that it is about.
+        withdrawn: Set if one of them is cancelled.
+        keep_handle: Stores the job's ARN for `cancel`; None where nobody can.
+
+    Returns:
+        What `wait` needs, as plain data.
+
+    Raises:
+        CancelledBeforeError: It was cancelled before it became a job.
+        BraketPluginError: It cannot become a job; nothing of it is left in S3.
+    """
+    arn = await _submit(make, ctx, task, prepared, withdrawn)
+    created = now()
+    shared.note_job(task.dispatch_id, nodes, arn)
+    if keep_handle is not None:
+        try:
+            await keep_handle(arn)
+        except Exception as error:  # a busy server is no reason to give up a job
+            log.warning("Covalent did not note the job %s: %s", arn, error)
+        except BaseException:
+            await cancel(make, arn)
+            raise
+    if shared.cancel_wanted(task.dispatch_id, nodes):
+        await cancel(make, arn)
+    manifest = prepared.keys.uri(prepared.keys.manifest)
+    return {"job_arn": arn, "created": created, "name": task.name, "manifest": manifest}
 
 
 async def _submit(
@@ -119,27 +207,27 @@ async def _submit(
         raise AwsError(f"{error} A job named {name} may have been made all the same.") from error
 
 
-async def wait(make: ContextMaker, data: dict[str, Any]) -> dict[str, Any]:
+async def wait(make: ContextMaker, data: dict[str, Any]) -> JobSummary:
     """Wait until a job has ended.
 
     Args:
         make: Settles the settings.
-        data: What `send` returned.
+        data: What `send` returned; ``job_arn`` alone will do.
 
     Returns:
-        The same with the job's ``status`` and, if GetJob said it, all about the ``job``.
+        The job as it ended; a `Job` if GetJob described it.
 
     Raises:
         AwsError: Braket cannot be asked.
         LocalBraketError: The local Braket that ran the job is gone.
     """
     arn = data["job_arn"]
-    ctx = await quickly(make, may_start=False)
+    ctx = await settled(make)
     clients = ctx.jobs.clients
-    created = datetime.fromisoformat(data["created"])
+    created = datetime.fromisoformat(data.get("created") or now())
     try:
         watcher = shared.watcher(clients, _Asker(make))
-        found = await watcher.wait(
+        return await watcher.wait(
             arn,
             created,
             ctx.settings.poll_freq,
@@ -151,7 +239,6 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> dict[str, Any]:
         raise AwsError(text, code=error.code, operation=error.operation) from error
     finally:
         shared.scheduler(clients).ended(arn)
-    return {**data, "status": found.status, "job": found if isinstance(found, Job) else None}
 
 
 def _kind(ctx: Context, data: dict[str, Any]) -> str:

@@ -58,6 +58,9 @@ async def patiently(
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), seconds)
 
+    async def once() -> T:  # tenacity awaits only what is declared so
+        return await call()
+
     def report(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
         log.warning("%s: %s Asking again (%s).", what, error, state.attempt_number)
@@ -70,4 +73,4 @@ async def patiently(
         before_sleep=report,
         reraise=True,
     )
-    return await retrying(call)
+    return await retrying(once)

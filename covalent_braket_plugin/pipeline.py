@@ -29,7 +29,6 @@ from covalent_braket_plugin.protocol import (
     HP_MANIFEST_SHA256,
     Keys,
     Manifest,
-    Outcome,
     Task,
     image_versions,
 )
@@ -238,14 +237,16 @@ def _preflight(group: Group, settings: Settings) -> None:
 def discard(ctx: Context, keys: Keys) -> None:
     """Delete what was uploaded for a task that will not become a job; never fails."""
     if not ctx.settings.keep_payload:
-        remove(ctx, keys, None)
+        remove(ctx, keys, ())
 
 
-def remove(ctx: Context, keys: Keys, outcome: Outcome | None, nodes: Iterable[int] = ()) -> None:
-    """Delete what a task left in S3; never fails, since what matters is done by then."""
-    known = {node.node_id for node in outcome.nodes} if outcome else set()
+def remove(ctx: Context, keys: Keys, nodes: Iterable[int], *, archive: bool = False) -> None:
+    """Delete what a task left in S3; the archive of its result files only if that is said.
+
+    It never fails, since what matters is done by then.
+    """
     try:
-        ctx.jobs.remove(keys, outcome, sorted(known.union(nodes)))
+        ctx.jobs.remove(keys, sorted(set(nodes)), archive=archive)
     except BraketPluginError as error:
         log.warning("%s was not cleaned up: %s", keys.uri(keys.base), error)
 

@@ -28,6 +28,8 @@ __all__ = [
     "cancel_wanted",
     "in_background",
     "limits",
+    "job_of",
+    "note_job",
     "run_glue",
     "scheduler",
     "watcher",
@@ -37,6 +39,7 @@ __all__ = [
 REMEMBERED = 10_000
 """Covalent cancels every node of a workflow, also those that ended long ago."""
 _cancelled: OrderedDict[tuple[str, int], None] = OrderedDict()
+_jobs: OrderedDict[tuple[str, int], str] = OrderedDict()
 _glue: dict[tuple[str, int], asyncio.Task[Ended]] = {}
 _waiting: dict[tuple[str, int], asyncio.Event] = {}
 _watchers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Watcher[JobSummary]] = {}
@@ -60,6 +63,19 @@ def cancel(dispatch_id: str, node_id: int) -> None:
 def cancel_wanted(dispatch_id: str, node_ids: Iterable[int]) -> bool:
     """Whether any of the nodes is to be cancelled."""
     return any((dispatch_id, node_id) in _cancelled for node_id in node_ids)
+
+
+def note_job(dispatch_id: str, node_ids: Iterable[int], job_arn: str) -> None:
+    """Note which job a task has now: Covalent may know none yet, or an earlier attempt's."""
+    for node_id in node_ids:
+        _jobs[dispatch_id, node_id] = job_arn
+    while len(_jobs) > REMEMBERED:
+        _jobs.popitem(last=False)
+
+
+def job_of(dispatch_id: str, node_id: int) -> str | None:
+    """Find the job that a node's task has now, if this process made one."""
+    return _jobs.get((dispatch_id, node_id))
 
 
 async def run_glue(

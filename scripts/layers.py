@@ -79,12 +79,15 @@ ROOMS = {
     "shared": room("aws descriptions glue quotas scheduler threads watcher"),
     "cancelling": room("errors pipeline shared threads"),
     "lifecycle": room(
-        "errors descriptions local_endpoint packing pipeline protocol cancelling scheduler shared"
-        " staging threads"
+        "errors local_endpoint descriptions packing patience pipeline protocol scheduler shared"
+        " staging threads cancelling"
+    ),
+    "attempts": room(
+        "errors descriptions collecting lifecycle patience pipeline protocol shared threads"
     ),
     "braket": room(
         "protocol settings packing pipeline collecting threads exchange direct shared staging"
-        " cancelling lifecycle covalent_compat",
+        " cancelling lifecycle attempts covalent_compat",
         "covalent",
     ),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.

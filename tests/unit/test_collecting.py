@@ -1,50 +1,154 @@
-"""What is made of an outcome that no worker of ours left as it is, on a real S3."""
+"""What is made of what a job left, where that is not as a worker of ours leaves it: a real S3."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from covalent_braket_plugin import collecting, pipeline
-from covalent_braket_plugin.errors import IntegrityError
-from covalent_braket_plugin.protocol import Keys, NodeOutcome, Outcome, Task
+from covalent_braket_plugin.collecting import Collected
+from covalent_braket_plugin.descriptions import Job
+from covalent_braket_plugin.protocol import HP_MANIFEST, Keys, NodeOutcome, Outcome, Stream, Task
 from tests.support.braket_server import BraketServer
 
 ARN = "arn:aws:braket:us-east-1:000000000000:job/none"
+VALUE = b"a value, pickled"
+
+
+@dataclass
+class Left:
+    """What a job left at its keys, and what is made of it."""
+
+    s3: Any
+    keys: Keys
+    place: Path
+
+    def put(self, key: str, body: bytes) -> None:
+        self.s3.put_object(Bucket=self.keys.bucket, Key=key, Body=body)
+
+    def there(self, key: str) -> bool:
+        found = self.s3.list_objects_v2(Bucket=self.keys.bucket, Prefix=key)
+        return bool(found["KeyCount"])
+
+    def outcome(self, **changes: Any) -> Outcome:
+        digest = hashlib.sha256(VALUE).hexdigest()
+        key = self.keys.value(3)
+        node = NodeOutcome(3, "completed", key, len(VALUE), digest, "f")
+        return Outcome(**{"status": "completed", "nodes": [node], "main_node": 3, **changes})
+
+    def collect(self, status: str = "COMPLETED", *nodes: int, **more: Any) -> Collected:
+        ctx = pipeline.context({"local": True}, {}, os.environ, may_start=False)
+        manifest = {HP_MANIFEST: self.keys.uri(self.keys.manifest)}
+        job = Job(arn=ARN, name="f-1", status=status, hyperparameters=manifest)
+        found = collecting.collect(ctx, job, "f", self.place, nodes=nodes, **more)
+        collecting.clear(ctx, found, nodes)
+        return found
+
+    def refused(self, status: str = "COMPLETED", *nodes: int) -> str:
+        """The error's text; nothing of what was left may have been used."""
+        found = self.collect(status, *nodes)
+        assert (found.kind, found.values) == ("infrastructure", {})
+        text = found.texts_of(3).error
+        assert text is not None
+        return text.read_text()
 
 
 @pytest.fixture
-def keys(local_braket: BraketServer, monkeypatch: pytest.MonkeyPatch) -> Keys:
+def left(local_braket: BraketServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Left:
     monkeypatch.setenv("COVALENT_BRAKET_LOCAL_DIR", str(local_braket.state_dir))
-    return Keys.of(local_braket.info["bucket"], "", Task(str(uuid.uuid4()), 3))
+    keys = Keys.of(local_braket.info["bucket"], "", Task(str(uuid.uuid4()), 3))
+    return Left(local_braket.client("s3"), keys, tmp_path)
 
 
-def collect(server: BraketServer, keys: Keys, place: Path, body: bytes, *nodes: int) -> None:
-    server.client("s3").put_object(Bucket=keys.bucket, Key=keys.outcome, Body=body)
-    ctx = pipeline.context({"local": True}, {}, os.environ, may_start=False)
-    collecting.collect(ctx, ARN, "COMPLETED", "f", place, keys, nodes)
+def test_whole_outcome_is_taken_and_nothing_stays_behind(left: Left) -> None:
+    left.put(left.keys.value(3), VALUE)
+    left.put(left.keys.outcome, left.outcome().to_json())
+    found = left.collect()
+    assert (found.kind, found.values[3].read_bytes()) == ("", VALUE)
+    assert not left.there(left.keys.base)
+
+
+def test_outcome_counts_even_if_its_job_failed_afterwards(left: Left) -> None:
+    left.put(left.keys.value(3), VALUE)
+    left.put(left.keys.outcome, left.outcome().to_json())
+    assert list(left.collect("FAILED").values) == [3]
 
 
 @pytest.mark.parametrize("nodes", [(), (3,), (3, 4)])
 def test_completed_outcome_without_the_node_is_refused_and_kept(
-    local_braket: BraketServer, keys: Keys, tmp_path: Path, nodes: tuple[int, ...]
+    left: Left, nodes: tuple[int, ...]
 ) -> None:
-    body = Outcome("completed", [NodeOutcome(9, "completed", "k")]).to_json()
-    with pytest.raises(IntegrityError, match="nothing about node 3"):
-        collect(local_braket, keys, tmp_path, body, *nodes)
-    s3 = local_braket.client("s3")
-    assert s3.get_object(Bucket=keys.bucket, Key=keys.outcome)["Body"].read() == body
+    left.put(left.keys.outcome, left.outcome(nodes=[NodeOutcome(9, "completed", "k")]).to_json())
+    text = left.refused("COMPLETED", *nodes)
+    assert text.startswith("IntegrityError: ")
+    assert "nothing about node 3" in text
+    assert left.there(left.keys.outcome)
 
 
-def test_outcome_with_a_field_of_another_type_is_refused_and_kept(
-    local_braket: BraketServer, keys: Keys, tmp_path: Path
-) -> None:
-    body = Outcome("completed", [NodeOutcome(3, "completed", "k")]).to_json()
-    body = body.replace(b'"node_id": 3', b'"node_id": "/../x"')
-    with pytest.raises(IntegrityError, match=r"nodes\[0\]\.node_id"):
-        collect(local_braket, keys, tmp_path, body)
-    s3 = local_braket.client("s3")
-    assert s3.get_object(Bucket=keys.bucket, Key=keys.outcome)["Body"].read() == body
+def test_outcome_with_a_field_of_another_type_is_refused_and_kept(left: Left) -> None:
+    body = left.outcome().to_json().replace(b'"node_id": 3', b'"node_id": "/../x"')
+    left.put(left.keys.outcome, body)
+    assert "nodes[0].node_id" in left.refused()
+    assert left.there(left.keys.outcome)
+
+
+def test_outcome_of_another_protocol_is_refused_and_kept(left: Left) -> None:
+    newer = {**json.loads(left.outcome().to_json()), "protocol": 99}
+    left.put(left.keys.outcome, json.dumps(newer).encode())
+    text = left.refused()
+    assert text.startswith("ProtocolError: ")
+    assert "same covalent-braket-plugin on both sides" in text
+    assert left.there(left.keys.outcome)
+
+
+def test_value_with_another_byte_is_refused_and_kept(left: Left) -> None:
+    left.put(left.keys.value(3), VALUE.upper())
+    left.put(left.keys.outcome, left.outcome().to_json())
+    assert left.refused().startswith("DigestError: The value of node 3")
+    assert left.there(left.keys.value(3))
+
+
+@pytest.mark.parametrize("value", [VALUE[:-1], VALUE + b".", b""])
+def test_value_of_another_length_is_refused_and_kept(left: Left, value: bytes) -> None:
+    left.put(left.keys.value(3), value)
+    left.put(left.keys.outcome, left.outcome().to_json())
+    text = left.refused()
+    assert text.startswith("TruncatedError: The value of node 3")
+    assert f"Nothing was deleted: see {left.keys.uri(left.keys.base)}" in text
+    assert left.there(left.keys.value(3))
+
+
+@pytest.mark.parametrize("status", ["COMPLETED", "FAILED"])
+def test_job_that_left_nothing_is_said_to_have_left_nothing(left: Left, status: str) -> None:
+    left.put(left.keys.payload, b"payload")
+    text = left.refused(status)
+    assert text.startswith("NoOutcomeError: f() left no outcome, and its job ended " + status)
+    assert not left.there(left.keys.payload)
+
+
+def test_value_without_its_commit_mark_is_not_used_and_kept(left: Left) -> None:
+    left.put(left.keys.value(3), VALUE)
+    assert left.refused("FAILED").startswith("UncommittedError: f() left no outcome")
+    assert left.there(left.keys.value(3))
+
+
+def test_cancelled_job_may_leave_nothing(left: Left) -> None:
+    found = left.collect("CANCELLED")
+    assert (found.kind, found.cancelled) == ("cancelled", True)
+
+
+def test_what_became_of_earlier_attempts_stands_below_stderr(left: Left) -> None:
+    left.keys = left.keys.of_attempt(2)
+    left.put(left.keys.value(3), VALUE)
+    left.put(left.keys.outcome, left.outcome(stderr=Stream("own words\n")).to_json())
+    found = left.collect(history=["Attempt 1 of 2 failed"])
+    stderr = found.texts_of(3).stderr
+    assert stderr is not None
+    assert stderr.read_text() == "own words\nAttempt 1 of 2 failed\n"

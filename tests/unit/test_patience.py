@@ -38,7 +38,7 @@ def failing(times: int, error: AwsError) -> tuple[Callable[[], Awaitable[str]], 
 )
 async def test_what_passes_is_waited_for(error: AwsError) -> None:
     call, calls = failing(1, error)
-    assert await patiently(call, "Asking", 60) == "done"
+    assert await patiently(lambda: call(), "Asking", 60) == "done"
     assert len(calls) == 2
 
 

@@ -1,0 +1,140 @@
+"""From a job to the end of its task: waited for, collected, and tried again where that is wanted.
+
+An attempt that failed for a reason that `retry_on` names is followed by another job for the same
+task, of the same payload, until `retries` are used up. Each attempt has keys, a job's name and a
+client token of its own; what became of the earlier ones stands below the electron's stderr.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from covalent_braket_plugin import collecting, pipeline, shared
+from covalent_braket_plugin.collecting import Collected
+from covalent_braket_plugin.descriptions import Job, JobSummary
+from covalent_braket_plugin.errors import BraketPluginError
+from covalent_braket_plugin.lifecycle import ContextMaker, KeepHandle, make_job, settled, wait
+from covalent_braket_plugin.patience import patiently
+from covalent_braket_plugin.pipeline import Context, Prepared
+from covalent_braket_plugin.protocol import Keys, Task
+from covalent_braket_plugin.threads import in_thread
+
+__all__ = ["finish"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What stays the same for all attempts at a task."""
+
+    make: ContextMaker
+    name: str
+    place: Path
+    nodes: Sequence[int]
+    keep_handle: KeepHandle | None
+    history: list[str] = field(default_factory=list)
+
+
+async def finish(
+    make: ContextMaker,
+    data: dict[str, Any],
+    place: Path,
+    nodes: Sequence[int],
+    keep_handle: KeepHandle | None = None,
+) -> Collected:
+    """See a task through, from a job that was made to what it left.
+
+    Args:
+        make: Settles the settings.
+        data: What `covalent_braket_plugin.lifecycle.send` returned; ``job_arn`` alone will do.
+        place: Directory for the files.
+        nodes: The nodes that it is about.
+        keep_handle: Stores the ARN of a further job for `cancel`; None where nobody can.
+
+    Raises:
+        AwsError: AWS cannot be asked.
+        LocalBraketError: The local Braket that ran the job is gone.
+        CancelledBeforeError: It was cancelled before a further attempt became a job.
+    """
+    way = _Way(make, data.get("name", "The electron"), place, nodes, keep_handle)
+    while True:
+        job = await wait(make, data)
+        ctx, collected = await _collected(way, data, job)
+        again = await _again(way, ctx, collected)
+        await in_thread(collecting.clear, ctx, collected, nodes)
+        if again is None:
+            return collected
+        data = again
+
+
+async def _collected(way: _Way, data: dict[str, Any], job: JobSummary) -> tuple[Context, Collected]:
+    manifest = data.get("manifest")
+    keys = Keys.from_manifest_uri(manifest) if manifest else None
+
+    def collect() -> tuple[Context, Collected]:
+        way.place.mkdir(parents=True, exist_ok=True)
+        ctx = way.make(may_start=False)
+        found = collecting.collect(ctx, job, way.name, way.place, keys, way.nodes, way.history)
+        return ctx, found
+
+    give_up_after = (await settled(way.make)).settings.give_up_after
+    return await patiently(
+        lambda: in_thread(collect), f"What {job.arn} left is not here yet", give_up_after
+    )
+
+
+async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any] | None:
+    """Make the next attempt's job; None if there is to be none."""
+    settings, job, keys = ctx.settings, collected.job, collected.keys
+    if job is None or keys is None or collected.kind not in settings.retry_on:
+        return None
+    attempt = keys.attempt
+    if attempt > settings.retries:
+        return None
+    way.history.append(
+        f"Attempt {attempt} of {settings.retries + 1} failed ({collected.kind}): "
+        f"{collected.summary} [{job.arn}]"
+    )
+    log.warning("%s Trying again.", way.history[-1])
+    task = _task_of(job, attempt + 1)
+    if shared.cancel_wanted(task.dispatch_id, way.nodes):
+        return None
+    try:
+        return await _next_job(way, ctx, keys, task)
+    except BraketPluginError as error:
+        way.history.append(f"Attempt {attempt + 1} could not be made: {error}")
+        log.error("%s", way.history[-1])
+        return None
+
+
+async def _next_job(way: _Way, ctx: Context, staged: Keys, task: Task) -> dict[str, Any] | None:
+    def prepare() -> Prepared | None:
+        return pipeline.prepare_again(way.make(may_start=False), staged, task)
+
+    with shared.watching_for_cancel(task.dispatch_id, way.nodes) as withdrawn:
+        prepared = await patiently(
+            lambda: in_thread(prepare),
+            f"Attempt {task.attempt} at {task.name} is not prepared yet",
+            ctx.settings.give_up_after,
+            enough=withdrawn,
+        )
+        if prepared is None:
+            return None
+        return await make_job(way.make, ctx, task, prepared, way.nodes, withdrawn, way.keep_handle)
+
+
+def _task_of(job: Job, attempt: int) -> Task:
+    """Read what a job is for from its tags: all that is known of one of an earlier server."""
+    tags = job.tags
+    return Task(
+        dispatch_id=tags.get("covalent:dispatch_id", ""),
+        node_id=int(tags.get("covalent:node_id", 0)),
+        attempt=attempt,
+        name=tags.get("covalent:electron", "") or "electron",
+        lattice_name=tags.get("covalent:lattice", ""),
+    )
