@@ -69,6 +69,7 @@ class LocalBraket:
     def __init__(self, options: Options, access_log: Callable[[str], None]) -> None:
         self._options = options
         self._quotas = options.enforced_quotas()
+        self._jobs_that_leave_tasks: set[str] = set()
         self._server = _listening(options.port, access_log)
         self.endpoint_url = f"http://127.0.0.1:{self._server.port}"
         self._state = StateDir(options.state_dir)
@@ -139,7 +140,8 @@ class LocalBraket:
         return Runner(options, images, self._clients, self._cancel_tasks)
 
     def _cancel_tasks(self, job_arn: str) -> None:
-        self._tasks.cancel_for_job(job_arn)
+        if job_arn not in self._jobs_that_leave_tasks:
+            self._tasks.cancel_for_job(job_arn)
 
     def _application(self) -> LocalAws:
         operations = {
@@ -159,6 +161,7 @@ class LocalBraket:
             _moto(),
             ACCOUNT_ID,
             rates=rates,
+            leave_tasks=self._jobs_that_leave_tasks.add,
             routes=routes,
             furnish={"ecr": lambda region: stock_images.publish(self._clients, region)},
         )

@@ -8,12 +8,20 @@ import uuid
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError, ConnectionClosedError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionClosedError,
+    IncompleteReadError,
+    ReadTimeoutError,
+    ResponseStreamingError,
+)
 
 from covalent_braket_plugin.local.server.calls import Call
-from covalent_braket_plugin.local.server.faults import Fault
+from covalent_braket_plugin.local.server.faults import Fault, Faults
 from covalent_braket_plugin.local.server.s3_operations import s3_operation
 from tests.local.conftest import Lab
+
+NOWHERE = "arn:aws:braket:us-east-1:000000000000:job/nowhere"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +110,94 @@ def test_an_upload_can_be_dropped_after_it_was_stored(lab: Lab) -> None:
     assert lab.get("stored") == b"x"
 
 
+def test_a_hanging_call_is_neither_answered_nor_closed(lab: Lab) -> None:
+    lab.faults({"operation": "SearchJobs", "kind": "hang"})
+    impatient = lab.client("braket", read_timeout=0.5)
+    began = time.monotonic()
+    with pytest.raises(ReadTimeoutError):
+        impatient.search_jobs(filters=[])
+    assert time.monotonic() - began >= 0.5
+    impatient.search_jobs(filters=[])
+
+
+def test_a_hanging_connection_is_closed_when_its_time_is_up(lab: Lab) -> None:
+    lab.faults({"operation": "s3:PutObject", "kind": "hang", "seconds": 0.3})
+    with pytest.raises(ConnectionClosedError):
+        lab.put("hanging", "x" * (3 << 20))
+
+
+def test_a_call_can_be_carried_out_and_then_hang(lab: Lab) -> None:
+    lab.faults({"operation": "s3:PutObject", "kind": "hang", "seconds": 0.1, "after": True})
+    with pytest.raises(ConnectionClosedError):
+        lab.put("carried-out", "x")
+    assert lab.get("carried-out") == b"x"
+
+
+def test_a_truncated_download_breaks_off_in_the_middle(lab: Lab) -> None:
+    lab.put("whole", "x" * 1000)
+    lab.faults({"operation": "s3:GetObject", "kind": "truncate"})
+    answer = lab.client("s3").get_object(Bucket=lab.info["bucket"], Key="whole")
+    assert answer["ContentLength"] == 1000
+    with pytest.raises((IncompleteReadError, ResponseStreamingError)):
+        answer["Body"].read()
+    assert lab.get("whole") == b"x" * 1000
+
+
+def test_botocore_takes_a_truncated_answer_of_braket_for_one_without_members(lab: Lab) -> None:
+    # botocore makes a text of JSON that it cannot read, and does not mind short bodies. Who calls
+    # has to look whether what must be there is there.
+    lab.faults({"operation": "SearchJobs", "kind": "truncate"})
+    assert "jobs" not in lab.client("braket").search_jobs(filters=[])
+    assert "jobs" in lab.client("braket").search_jobs(filters=[])
+
+
+def test_a_flipped_download_has_one_wrong_byte_and_is_right_when_read_again(lab: Lab) -> None:
+    lab.put("text", b"abcde")
+    lab.faults({"operation": "s3:GetObject", "kind": "flip"})
+    trusting = lab.client("s3", response_checksum_validation="when_required")
+    answer = trusting.get_object(Bucket=lab.info["bucket"], Key="text")
+    assert (answer["Body"].read(), answer["ContentLength"]) == (b"abbde", 5)
+    assert lab.get("text") == b"abcde"
+
+
+def test_a_flipped_upload_is_stored_wrong(lab: Lab) -> None:
+    lab.faults({"operation": "s3:PutObject", "kind": "flip", "where": "request"})
+    lab.put("stored-wrong", b"abcde")
+    trusting = lab.client("s3", response_checksum_validation="when_required")
+    answer = trusting.get_object(Bucket=lab.info["bucket"], Key="stored-wrong")
+    assert answer["Body"].read() == b"abbde"
+
+
+def test_a_rule_of_no_number_holds_until_it_is_cleared(lab: Lab) -> None:
+    lab.faults({"operation": "SearchJobs", "kind": "throttle", "times": 0})
+    braket = lab.client("braket")
+    for _ in range(5):
+        with pytest.raises(ClientError):
+            braket.search_jobs(filters=[])
+    lab.faults()
+    braket.search_jobs(filters=[])
+
+
+def test_chance_hits_its_share_of_the_calls_and_the_same_ones_with_the_same_seed() -> None:
+    def struck(seed: int) -> list[bool]:
+        faults = Faults()
+        faults.add(Fault("GetJob", "drop", times=0, probability=0.2, seed=seed))
+        call = Call("braket", "GetJob", "r", "other")
+        return [faults.take(call) is not None for _ in range(1000)]
+
+    assert 150 < sum(struck(7)) < 250
+    assert struck(7) == struck(7) != struck(8)
+
+
+def test_a_rule_that_chance_lets_pass_leaves_the_call_to_the_next() -> None:
+    faults = Faults()
+    faults.add(Fault("GetJob", "drop", times=0, probability=0.0))
+    faults.add(Fault("*", "slow"))
+    taken = faults.take(Call("braket", "GetJob", "r", "other"))
+    assert taken is not None
+    assert taken.kind == "slow"
+
+
 @pytest.mark.parametrize("service", ["sts", "logs"])
 def test_other_services_fail_in_their_own_format(lab: Lab, service: str) -> None:
     lab.faults({"operation": f"{service}:*", "kind": "throttle"})
@@ -115,8 +211,11 @@ def test_other_services_fail_in_their_own_format(lab: Lab, service: str) -> None
 
 def test_rules_are_listed_and_cleared(lab: Lab) -> None:
     lab.faults({"operation": "GetJob", "kind": "throttle", "times": 2})
+    with pytest.raises(ClientError):
+        lab.client("braket").get_job(jobArn=NOWHERE)
     (rule,) = lab.control("GET", "faults")["faults"]
-    assert (rule["operation"], rule["times"]) == ("GetJob", 2)
+    assert (rule["operation"], rule["times"], rule["used"]) == ("GetJob", 2, 1)
+    lab.control("POST", "faults", {key: rule[key] for key in rule if key != "used"})
     lab.faults()
     assert lab.control("GET", "faults") == {"faults": []}
 
@@ -129,9 +228,13 @@ def test_rules_are_listed_and_cleared(lab: Lab) -> None:
         ({"operation": "x", "kind": "odd"}, "kind must be one of throttle, error, quota"),
         ({"operation": "x", "kind": ["drop"]}, "kind must be"),
         ({"operation": 5, "kind": "drop"}, "operation must be the name of an operation, such"),
-        ({"operation": "x", "kind": "drop", "times": "2"}, "at least 1, not '2'"),
-        ({"operation": "x", "kind": "drop", "times": 0}, "at least 1, not 0"),
-        ({"operation": "x", "kind": "drop", "times": True}, "at least 1, not True"),
+        ({"operation": "x", "kind": "drop", "times": "2"}, "until it is cleared, not '2'"),
+        ({"operation": "x", "kind": "drop", "times": -1}, "until it is cleared, not -1"),
+        ({"operation": "x", "kind": "drop", "times": True}, "until it is cleared, not True"),
+        ({"operation": "x", "kind": "drop", "probability": 2}, "a number from 0 to 1, not 2"),
+        ({"operation": "x", "kind": "drop", "seed": "a"}, "seed must be a whole number"),
+        ({"operation": "x", "kind": "flip", "where": "here"}, "'answer' or 'request', not 'here'"),
+        ({"operation": "GetJob", "kind": "leave_tasks"}, "for operation CancelJob, not for 'Get"),
         ({"operation": "x", "kind": "error", "status": 200}, "status must be an HTTP status"),
         ({"operation": "x", "kind": "error", "code": 1}, "code must be text, not 1"),
         ({"operation": "x", "kind": "slow", "seconds": -1}, "seconds must be a number"),

@@ -225,3 +225,31 @@ def test_tasks_that_a_job_leaves_open_are_cancelled(lab: Lab) -> None:
     arn = lab.shown(job)["task"]
     get = lab.client("braket").get_quantum_task
     eventually(lambda: get(quantumTaskArn=arn)["status"] == "CANCELLED", 5)
+
+
+def _task_statuses(lab: Lab, job_arn: str) -> list[str]:
+    filters = [{"name": "jobArn", "operator": "EQUAL", "values": [job_arn]}]
+    found = lab.client("braket").search_quantum_tasks(filters=filters)["quantumTasks"]
+    return [task["status"] for task in found]
+
+
+def test_open_tasks_of_a_cancelled_job_are_found_by_its_arn_and_cancelled(lab: Lab) -> None:
+    arn = lab.create("hold_task")
+    task = lab.shown(lab.wait(arn, "RUNNING"))["task"]
+    assert _task_statuses(lab, arn) in (["QUEUED"], ["RUNNING"])
+    found = lab.client("braket").get_quantum_task(quantumTaskArn=task)
+    assert found["jobArn"] == arn
+    lab.client("braket").cancel_job(jobArn=arn)
+    lab.wait(arn, "CANCELLED")
+    eventually(lambda: _task_statuses(lab, arn) == ["CANCELLED"], 5)
+
+
+def test_cancelling_can_be_made_to_leave_the_tasks_of_a_job_open(lab: Lab) -> None:
+    lab.faults({"operation": "CancelJob", "kind": "leave_tasks"})
+    arn = lab.create("hold_task")
+    task = lab.shown(lab.wait(arn, "RUNNING"))["task"]
+    lab.client("braket").cancel_job(jobArn=arn)
+    lab.wait(arn, "CANCELLED")
+    assert _task_statuses(lab, arn) in (["QUEUED"], ["RUNNING"])
+    lab.client("braket").cancel_quantum_task(quantumTaskArn=task)
+    eventually(lambda: _task_statuses(lab, arn) == ["CANCELLED"], 5)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 import logging
 import threading
-import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any
 
 from covalent_braket_plugin.local.memory import MemoryKeeper
 from covalent_braket_plugin.local.server.calls import SERVICE, Call, CallCounter, identify
+from covalent_braket_plugin.local.server.damage import DISTURBANCES, disturbed
 from covalent_braket_plugin.local.server.faults import (
     DROP,
-    SLOW,
+    HANG,
+    LEAVE_TASKS,
+    MAX_SECONDS,
     Fault,
     Faults,
     fault_answer,
@@ -55,6 +58,7 @@ class LocalAws:
         others: Answers all other AWS requests.
         account_id: The account that every caller has.
         rates: Request rates to enforce on Braket's operations, None for none.
+        leave_tasks: Called with the ARN of a job whose quantum tasks CancelJob shall leave alone.
         routes: Further control routes, by their name under ``/_local/``.
         furnish: By service, what puts things there that AWS has from the start; called with the
             region, before the first request from there is answered.
@@ -68,6 +72,7 @@ class LocalAws:
         account_id: str,
         *,
         rates: RateLimits | None = None,
+        leave_tasks: Callable[[str], object] = lambda arn: None,
         routes: dict[str, ControlRoute] | None = None,
         furnish: dict[str, Callable[[str], None]] | None = None,
     ) -> None:
@@ -76,6 +81,7 @@ class LocalAws:
         self._others = others
         self._account_id = account_id
         self._rates = rates
+        self._leave_tasks = leave_tasks
         self._furnish = furnish or {}
         self._furnished: set[tuple[str, str]] = set()
         self._furnishing = threading.RLock()
@@ -118,14 +124,17 @@ class LocalAws:
     def _answer(
         self, call: Call, environ: Environ, start_response: Callable[..., Any]
     ) -> Iterable[bytes]:
+        app = partial(self._carry_out, call)
         fault = self._faults.take(call)
         if fault is None:
-            return self._carry_out(call, environ, start_response)
-        if fault.kind == SLOW:
-            time.sleep(fault.seconds)
-            return self._carry_out(call, environ, start_response)
+            return app(environ, start_response)
+        if fault.kind in DISTURBANCES:
+            return disturbed(fault, app, environ, start_response)
+        if fault.kind == LEAVE_TASKS and call.match is not None:
+            self._leave_tasks(call.match.members["jobArn"])
+            return app(environ, start_response)
         if fault.after:
-            _exhaust(self._carry_out(call, environ, lambda *_: None))
+            _exhaust(app(environ, lambda *_: None))
         return _fail(fault, call, start_response)
 
     def _carry_out(
@@ -207,6 +216,8 @@ def _internal_error(call: Call, error: Exception) -> Answer:
 def _fail(fault: Fault, call: Call, start_response: Callable[..., Any]) -> Iterable[bytes]:
     if fault.kind == DROP:
         raise DropConnection
+    if fault.kind == HANG:
+        raise DropConnection(fault.seconds or MAX_SECONDS)
     return _send(fault_answer(fault, call), start_response)
 
 

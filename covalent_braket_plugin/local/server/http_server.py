@@ -8,6 +8,7 @@ off without an answer, which fault injection needs.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import logging
@@ -20,7 +21,7 @@ from http.server import BaseHTTPRequestHandler
 from typing import Any, BinaryIO
 from urllib.parse import unquote_to_bytes
 
-__all__ = ["DropConnection", "LoopbackServer"]
+__all__ = ["DropConnection", "LoopbackServer", "WsgiApp"]
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,15 @@ AccessLog = Callable[[str], None]
 
 
 class DropConnection(Exception):
-    """Raised by the application to end the connection without an answer."""
+    """Raised by the application to end the connection without an answer, or within one.
+
+    Args:
+        after_seconds: How long the client is kept waiting first, unless it closes the connection.
+    """
+
+    def __init__(self, after_seconds: float = 0.0) -> None:
+        self.after_seconds = after_seconds
+        super().__init__()
 
 
 class LoopbackServer(socketserver.ThreadingTCPServer):
@@ -83,9 +92,11 @@ class _Handler(BaseHTTPRequestHandler):
             return
         try:
             status = self._exchange(body)
-        except DropConnection:
+        except DropConnection as drop:
             self.close_connection = True
             status = "dropped"
+            if drop.after_seconds:
+                self._hang(drop.after_seconds)
         if not body.drain(DRAIN_BYTES):
             self.close_connection = True
         took = (time.monotonic() - began) * 1000
@@ -121,6 +132,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.close_connection = True
         return str(int(status))
+
+    def _hang(self, seconds: float) -> None:
+        """Take whatever comes and answer nothing, until the client closes or the time is up."""
+        self.connection.settimeout(seconds)
+        with contextlib.suppress(OSError):
+            while self.connection.recv(1 << 16):
+                pass
 
     def handle_expect_100(self) -> bool:
         """Send the interim answer at once: the client waits for it before it sends the body."""

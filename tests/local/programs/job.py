@@ -170,6 +170,17 @@ def lock_files() -> None:
 
 def leave_task() -> None:
     """Create a quantum task that takes long, and fail."""
+    show(task=_long_task())
+    sys.exit(1)
+
+
+def hold_task() -> None:
+    """Create a quantum task that takes long, and wait."""
+    show(task=_long_task())
+    time.sleep(60)
+
+
+def _long_task() -> str:
     import boto3
 
     source = "OPENQASM 3.0; qubit[22] q; bit[22] b;"
@@ -183,8 +194,7 @@ def leave_task() -> None:
         action=json.dumps({"braketSchemaHeader": header, "source": source, "inputs": {}}),
         jobToken=os.environ["AMZN_BRAKET_JOB_TOKEN"],
     )
-    show(task=task["quantumTaskArn"])
-    sys.exit(1)
+    return str(task["quantumTaskArn"])
 
 
 if __name__ == "__main__":
