@@ -4,7 +4,7 @@
 # the newest python3.x that is installed; PYTHON=/path/to/python chooses another.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint format bench install clean
+.PHONY: help demo demo-stop test lint format bench soak install clean
 
 PYTHON ?=
 VENV ?= .venv
@@ -37,8 +37,11 @@ format: $(DEV) ## Put the sources into shape
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
-bench: $(DEV) ## Measure the cost of an electron; prints a table, writes JSON
+bench: $(DEV) ## Measure what electrons cost; ARGS="--only mass" for one case
 	@$(BIN)/python -m scripts.bench $(ARGS)
+
+soak: $(DEV) ## Run many electrons through random faults for minutes (ARGS="--seed 7")
+	@$(BIN)/python -m scripts.soak $(ARGS)
 
 install: $(DEV) ## Only set up .venv with everything that developing needs
 

@@ -42,27 +42,25 @@ class Borne:
     blockers: list[tuple[str, int]] = field(default_factory=list)
 
 
-def measure(folder: Path, executor: str) -> Borne:
-    """Run them on one executor, with a server of its own."""
-    with Stage(folder) as stage:
-        flow = fan_out(executor)
-        warm = stage.dispatch(flow, 2, 0.0)
-        stage.finish(warm)
-        before = dict(stage.blockers())
-        with stage.measuring() as seen:
-            dispatch_id = stage.dispatch(flow, ELECTRONS, 0.0)
-            sent = time.monotonic()
-            overview = f"/api/v1/dispatches/{dispatch_id}"
-            status = f"/api/v2/dispatches?dispatch_id={dispatch_id}&status_only=true"
-            with stage.asking(seen, "/", overview, status, every_seconds=ASK_SECONDS):
-                stage.finish(dispatch_id)
-        lags = [1000 * lag for lag in stage.lags(sent, seen.end)]
-        answers = [1000 * one for many in seen.answers.values() for one in many]
-        blockers = [(stack, n - before.get(stack, 0)) for stack, n in stage.blockers()]
-        return Borne(
-            executor, seen.end - sent, seen.cpu_seconds / ELECTRONS, seen.base_mb, seen.peak_mb,
-            _three(lags), _three(answers), sorted(blockers, key=lambda each: -each[1])[:BLOCKERS],
-        )  # fmt: skip
+def measure(stage: Stage, executor: str) -> Borne:
+    """Run them on one executor."""
+    flow = fan_out(executor)
+    stage.finish(stage.dispatch(flow, 2, 0.0))
+    before = dict(stage.blockers())
+    with stage.measuring() as seen:
+        dispatch_id = stage.dispatch(flow, ELECTRONS, 0.0)
+        sent = time.monotonic()
+        overview = f"/api/v1/dispatches/{dispatch_id}"
+        status = f"/api/v2/dispatches?dispatch_id={dispatch_id}&status_only=true"
+        with stage.asking(seen, "/", overview, status, every_seconds=ASK_SECONDS):
+            stage.finish(dispatch_id)
+    lags = [1000 * lag for lag in stage.lags(sent, seen.end)]
+    answers = [1000 * one for many in seen.answers.values() for one in many]
+    blockers = [(stack, n - before.get(stack, 0)) for stack, n in stage.blockers()]
+    return Borne(
+        executor, seen.end - sent, seen.cpu_seconds / ELECTRONS, seen.base_mb, seen.peak_mb,
+        _three(lags), _three(answers), sorted(blockers, key=lambda each: -each[1])[:BLOCKERS],
+    )  # fmt: skip
 
 
 def _three(values: list[float]) -> tuple[float, float, float]:
@@ -72,9 +70,10 @@ def _three(values: list[float]) -> tuple[float, float, float]:
 def run(folder: Path, say: Callable[[str], None]) -> Found:
     """Measure both executors."""
     both = []
-    for executor in ("local", "braket"):
-        say(f"{ELECTRONS} electrons on {executor}")
-        both.append(measure(folder / executor, executor))
+    with Stage(folder) as stage:
+        for executor in ("local", "braket"):
+            say(f"{ELECTRONS} electrons on {executor}")
+            both.append(measure(stage, executor))
     floor, ours = both
     columns = ["executor", "wall s", "CPU ms each", "memory MB", "peak MB",
                "lag ms p50", "p99", "max", "UI ms p50", "p99", "max"]  # fmt: skip

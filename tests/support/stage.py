@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 import covalent as ct
 import psutil
 from demo_server import DemoServer
 
+from covalent_braket_plugin import local_endpoint
 from tests.support.braket_server import BraketServer
 
 
@@ -20,6 +24,23 @@ class Stage:
     server: DemoServer
     url: str
     braket: BraketServer
+
+    @classmethod
+    @contextmanager
+    def started(cls, folder: Path, **options: Any) -> Iterator[Self]:
+        """Start both in a folder, the local Braket with these options; end both afterwards."""
+        server = DemoServer(folder)
+        braket = BraketServer.started(
+            server.local_braket,
+            local_endpoint.worker_command(),
+            local_endpoint.worker_image(),
+            **options,
+        )
+        try:
+            yield cls(server, server.find_or_start(), braket)
+        finally:
+            server.stop()
+            braket.stop()
 
     def dispatch(self, workflow: Any, *args: Any, **kwargs: Any) -> str:
         """Start a workflow."""
@@ -42,6 +63,13 @@ class Stage:
     def job(self, arn: str) -> dict[str, Any]:
         """A job as GetJob gives it."""
         return dict(self.braket.client("braket").get_job(jobArn=arn))
+
+    def objects_of(self, dispatch_id: str) -> list[str]:
+        """Keys of all that a workflow has in the local Braket's bucket."""
+        pages = self.braket.client("s3").get_paginator("list_objects_v2")
+        found = pages.paginate(Bucket=self.braket.info["bucket"])
+        keys = [each["Key"] for page in found for each in page.get("Contents", [])]
+        return [key for key in keys if dispatch_id in key]
 
     def server_process(self) -> psutil.Process:
         """The Covalent server's process."""
