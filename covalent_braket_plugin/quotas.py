@@ -154,7 +154,7 @@ class Limits:
     def pace(self, operation: str) -> Pace:
         """Find the pace of an operation, such as ``CreateJob``; the same for all that call it."""
         if operation not in self._paces:
-            rate, burst = self._rate(operation)
+            rate, burst = self.rate(operation)
             self._paces[operation] = Pace(rate, burst, clock=self._clock, sleep=self._sleep)
         return self._paces[operation]
 
@@ -180,9 +180,10 @@ class Limits:
         finally:
             self.asked = True
             for operation, pace in self._paces.items():
-                pace.set(*self._rate(operation))
+                pace.set(*self.rate(operation))
             for listener in self._listeners:
                 listener()
 
-    def _rate(self, operation: str) -> tuple[float, float]:
+    def rate(self, operation: str) -> tuple[float, float]:
+        """Tell how many calls a second, and how many at once, the account may make."""
         return self.quotas.rates.get(operation) or self.quotas.rates[_ALL]

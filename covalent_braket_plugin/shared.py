@@ -125,7 +125,8 @@ def watcher(clients: Clients, asker: Asker[JobSummary]) -> Watcher[JobSummary]:
     """
     from covalent_braket_plugin.watcher import Watcher
 
-    return _of_loop(_watchers, clients, lambda: Watcher(asker, quickly))
+    rates = limits(clients).rate
+    return _of_loop(_watchers, clients, lambda: Watcher(asker, quickly, rates))
 
 
 def limits(clients: Clients) -> Limits:
