@@ -1,0 +1,178 @@
+"""Attempts: what is tried again, how often, and where users read of it; on a real local Braket."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import signal
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError
+
+from covalent_braket_plugin.braket import BraketExecutor
+from tests.support.braket_server import BraketServer, eventually
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
+    cloudpickle.register_pickle_by_value(request.module)
+
+
+@dataclass
+class Bench:
+    """Runs functions as the electron of one dispatch."""
+
+    server: BraketServer
+    place: Path
+
+    def __post_init__(self) -> None:
+        self.dispatch_id = str(uuid.uuid4())
+
+    def executor(self, **settings: Any) -> BraketExecutor:
+        made = BraketExecutor(local=True, cache_dir=str(self.place / "cache"), **settings)
+        made._task_stdout, made._task_stderr = io.StringIO(), io.StringIO()
+        return made
+
+    async def run(self, executor: BraketExecutor, function: Callable[..., Any]) -> Any:
+        metadata = {"dispatch_id": self.dispatch_id, "node_id": 7}
+        return await executor.run(function, [str(self.place / "runs")], {}, metadata)
+
+    @property
+    def runs(self) -> int:
+        """How often the function was begun."""
+        file = self.place / "runs"
+        return len(file.read_text()) if file.exists() else 0
+
+    def jobs(self) -> list[dict[str, Any]]:
+        """The dispatch's jobs, by name."""
+        found = self.server.client("braket").search_jobs(filters=[])["jobs"]
+        ours = [job for job in found if job["tags"]["covalent:dispatch_id"] == self.dispatch_id]
+        return sorted(ours, key=lambda job: str(job["jobName"]))
+
+    def left(self) -> list[str]:
+        """What the dispatch has in S3."""
+        found = self.server.client("s3").list_objects_v2(Bucket=self.server.info["bucket"])
+        return [o["Key"] for o in found.get("Contents", []) if self.dispatch_id in o["Key"]]
+
+
+@pytest.fixture
+def bench(local_braket: BraketServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
+    monkeypatch.setenv("COVALENT_BRAKET_LOCAL_DIR", str(local_braket.state_dir))
+    return Bench(local_braket, tmp_path)
+
+
+def begin(file: str) -> int:
+    """Note that a run has begun; returns which one it is."""
+    with open(file, "a") as runs:
+        runs.write("x")
+    return os.stat(file).st_size
+
+
+def breaks_down_once(file: str) -> str:
+    if begin(file) == 1:
+        os.kill(os.getppid(), signal.SIGKILL)  # the worker: nobody is left to write an outcome
+        time.sleep(30)
+    return "done"
+
+
+def breaks_down(file: str) -> None:
+    begin(file)
+    os.kill(os.getppid(), signal.SIGKILL)
+    time.sleep(30)
+
+
+def fails_once(file: str) -> str:
+    if begin(file) == 1:
+        raise ValueError("not finite")
+    return "done"
+
+
+def is_slow_once(file: str) -> str:
+    if begin(file) == 1:
+        time.sleep(60)
+    return "done"
+
+
+@pytest.mark.slow
+async def test_job_that_broke_down_is_run_again_and_says_so(bench: Bench) -> None:
+    executor = bench.executor(retries=2)
+    assert await bench.run(executor, breaks_down_once) == "done"
+    names = [job["jobName"] for job in bench.jobs()]
+    assert [name.rpartition("-")[2] for name in names] == ["1", "2"]
+    assert [job["status"] for job in bench.jobs()] == ["FAILED", "COMPLETED"]
+    said = executor.task_stderr.getvalue()
+    assert "Attempt 1 of 3 failed (infrastructure): NoOutcomeError" in said
+    assert bench.jobs()[0]["jobArn"] in said
+    assert bench.left() == []
+
+
+async def test_without_retries_nothing_is_run_again(bench: Bench) -> None:
+    with pytest.raises(TaskRuntimeError, match="NoOutcomeError: breaks_down_once"):
+        await bench.run(bench.executor(), breaks_down_once)
+    assert bench.runs == 1
+
+
+async def test_when_retries_are_used_up_the_error_says_which_attempt_it_was(bench: Bench) -> None:
+    with pytest.raises(TaskRuntimeError, match=r"This was attempt 2\.") as raised:
+        await bench.run(bench.executor(retries=1), breaks_down)
+    assert "Attempt 1 of 2 failed" in str(raised.value)
+    assert bench.runs == len(bench.jobs()) == 2
+
+
+async def test_exception_of_the_users_code_is_not_retried_unless_asked(bench: Bench) -> None:
+    with pytest.raises(TaskRuntimeError, match="not finite"):
+        await bench.run(bench.executor(retries=3), fails_once)
+    assert bench.runs == 1
+
+
+async def test_exception_of_the_users_code_is_retried_if_asked(bench: Bench) -> None:
+    executor = bench.executor(retries=3, retry_on=["electron"])
+    assert await bench.run(executor, fails_once) == "done"
+    assert bench.runs == 2
+    assert (
+        "Attempt 1 of 4 failed (electron): fails_once() failed" in executor.task_stderr.getvalue()
+    )
+
+
+@pytest.mark.slow
+async def test_time_limit_is_retried_if_asked(bench: Bench) -> None:
+    executor = bench.executor(retries=1, retry_on=["time_limit"], time_limit=4)
+    assert await bench.run(executor, is_slow_once) == "done"
+    assert "(time_limit)" in executor.task_stderr.getvalue()
+
+
+async def test_cancelled_job_is_not_run_again(bench: Bench) -> None:
+    executor = bench.executor(retries=3, retry_on=["infrastructure", "electron", "time_limit"])
+    running = asyncio.ensure_future(bench.run(executor, is_slow_once))
+    await asyncio.to_thread(eventually, lambda: bench.runs)
+    arn = bench.jobs()[0]["jobArn"]
+    await executor.cancel({"dispatch_id": bench.dispatch_id, "node_id": 7}, arn)
+    with pytest.raises(TaskCancelledError):
+        await asyncio.wait_for(running, 30)
+    assert bench.runs == len(bench.jobs()) == 1
+
+
+async def test_cancelling_reaches_the_attempt_that_runs_whatever_handle_is_known(
+    bench: Bench,
+) -> None:
+    def breaks_then_sleeps(file: str) -> None:
+        if begin(file) == 1:
+            os.kill(os.getppid(), signal.SIGKILL)
+        time.sleep(60)
+
+    executor = bench.executor(retries=1)
+    running = asyncio.ensure_future(bench.run(executor, breaks_then_sleeps))
+    await asyncio.to_thread(eventually, lambda: bench.runs == 2)
+    first = bench.jobs()[0]["jobArn"]
+    await executor.cancel({"dispatch_id": bench.dispatch_id, "node_id": 7}, first)
+    with pytest.raises(TaskCancelledError):
+        await asyncio.wait_for(running, 30)
+    assert [job["status"] for job in bench.jobs()] == ["FAILED", "CANCELLED"]
