@@ -176,9 +176,12 @@ class BraketExecutor(AsyncBaseExecutor):
             TaskCancelledError: It was cancelled meanwhile.
         """
         place = self._place(task_group_metadata)
-        async with _nothing_left(place):
-            group = await in_thread(exchange.read_group, task_specs, resources, task_group_metadata)
-            return await self._send_group(group, place)
+        with shared.sending(task_group_metadata["dispatch_id"]):
+            async with _nothing_left(place):
+                group = await in_thread(
+                    exchange.read_group, task_specs, resources, task_group_metadata
+                )
+                return await self._send_group(group, place)
 
     async def poll(self, task_group_metadata: dict[str, Any], data: Any) -> dict[str, Any]:
         """Wait until the job has ended, and bring back what it left.
@@ -202,8 +205,14 @@ class BraketExecutor(AsyncBaseExecutor):
         Args:
             task_group_metadata: Covalent's words for the group.
             data: What `poll` returned; None if the group never became a job. A ``job_arn`` alone
-                will do: then the job is waited for here.
+                will do: then the job is waited for here. With ``reattach`` nothing is received:
+                the server goes on with what an earlier one left of the dispatch.
         """
+        if isinstance(data, dict) and data.get("reattach"):
+            from covalent_braket_plugin import reattach
+
+            await reattach.again(task_group_metadata["dispatch_id"], _config())
+            return []
         if not isinstance(data, dict) or not (data.get("job_arn") or data.get("glue")):
             await in_thread(staging.remove, self._place(task_group_metadata))
             return exchange.updates(task_group_metadata, None)
@@ -377,6 +386,16 @@ def _config() -> dict[str, Any]:
     except KeyError:
         return {}
     return dict(section) if isinstance(section, Mapping) else {}
+
+
+async def _woken() -> None:
+    """Covalent's server runs, and has loaded us."""
+    from covalent_braket_plugin import reattach
+
+    await reattach.wake(_config)
+
+
+covalent_compat.when_up(_woken)
 
 
 def _refuse_unknown(others: Mapping[str, object], config: Mapping[str, object]) -> None:

@@ -173,9 +173,6 @@ async def make_job(
             await keep_handle(arn)
         except Exception as error:  # a busy server is no reason to give up a job
             log.warning("Covalent did not note the job %s: %s", arn, error)
-        except BaseException:
-            await cancel(make, arn)
-            raise
     if shared.cancel_wanted(task.dispatch_id, nodes):
         await cancel(make, arn)
     manifest = prepared.keys.uri(prepared.keys.manifest)

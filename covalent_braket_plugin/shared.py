@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -32,6 +32,8 @@ __all__ = [
     "note_job",
     "run_glue",
     "scheduler",
+    "sending",
+    "still_sending",
     "watcher",
     "watching_for_cancel",
 ]
@@ -46,6 +48,7 @@ _watchers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Watcher[JobSummary]]
 _schedulers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Scheduler] = {}
 _limits: dict[tuple[asyncio.AbstractEventLoop, Hashable], Limits] = {}
 _background: set[asyncio.Task[None]] = set()
+_sending: Counter[str] = Counter()
 
 
 def cancel(dispatch_id: str, node_id: int) -> None:
@@ -114,6 +117,21 @@ def watching_for_cancel(dispatch_id: str, node_ids: Iterable[int]) -> Iterator[a
     finally:
         for key in keys:
             _waiting.pop(key, None)
+
+
+@contextlib.contextmanager
+def sending(dispatch_id: str) -> Iterator[None]:
+    """Note that something of a dispatch is on its way to become a job."""
+    _sending[dispatch_id] += 1
+    try:
+        yield
+    finally:
+        _sending[dispatch_id] -= 1
+
+
+def still_sending(dispatch_ids: Iterable[str]) -> bool:
+    """Whether something of these dispatches is on its way to become a job."""
+    return any(_sending[dispatch_id] > 0 for dispatch_id in dispatch_ids)
 
 
 def watcher(clients: Clients, asker: Asker[JobSummary]) -> Watcher[JobSummary]:

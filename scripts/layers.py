@@ -73,7 +73,7 @@ ROOMS = {
     "collecting": room("errors protocol runtime descriptions failure glue pipeline"),
     # What meets Covalent.
     "threads": room(),
-    "covalent_compat": room("errors payload", "covalent covalent_dispatcher"),
+    "covalent_compat": room("errors payload", "covalent covalent_dispatcher sqlalchemy"),
     "node_log": room("", "covalent_dispatcher"),
     "exchange": room("errors packing collecting", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),
@@ -87,9 +87,12 @@ ROOMS = {
     "attempts": room(
         "errors descriptions collecting lifecycle patience pipeline protocol shared threads"
     ),
+    "reattach": room(
+        "covalent_compat descriptions errors patience pipeline settings shared threads"
+    ),
     "braket": room(
         "protocol settings packing pipeline collecting threads exchange direct shared staging"
-        " cancelling lifecycle attempts covalent_compat",
+        " cancelling lifecycle attempts covalent_compat reattach",
         "covalent",
     ),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.

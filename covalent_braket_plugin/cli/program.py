@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from covalent_braket_plugin import __version__
+from covalent_braket_plugin.cli.jobs import jobs
 from covalent_braket_plugin.cli.local import local
 from covalent_braket_plugin.cli.render import render
 from covalent_braket_plugin.cli.settings import settings
@@ -50,6 +51,7 @@ Examples:
   covalent-braket local status            where it runs
   covalent-braket settings                every setting, and where its value comes from
   covalent-braket render --set local=yes  the exact CreateJob request, not sent
+  covalent-braket jobs orphans            jobs that nobody waits for
 """,
 )
 @click.version_option(__version__, prog_name="covalent-braket", message="%(prog)s %(version)s")
@@ -61,3 +63,4 @@ def main(traceback: bool) -> None:
 main.add_command(local)
 main.add_command(settings)
 main.add_command(render)
+main.add_command(jobs)

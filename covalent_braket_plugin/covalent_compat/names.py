@@ -1,28 +1,17 @@
-"""What we need of the installed Covalent beyond its public interface, each with its reason.
+"""Names that Covalent knows and does not tell: the workflow's, and what cannot be pickled.
 
-Everything here was checked with Covalent 0.240 and gives way silently with any other version:
-it may only ever make things nicer, never fail an electron.
+It may only ever make things nicer, never fail an electron.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
-import importlib.metadata
 from typing import Any
 
+from covalent_braket_plugin.covalent_compat.release import checked_release
+
 __all__ = ["lattice_name", "name_what_cannot_be_pickled"]
-
-CHECKED_RELEASES = ("0.240",)
-
-
-@functools.lru_cache(maxsize=1)
-def _checked_release() -> bool:
-    try:
-        installed = importlib.metadata.version("covalent")
-    except importlib.metadata.PackageNotFoundError:
-        return False
-    return installed.startswith(CHECKED_RELEASES)
 
 
 @functools.lru_cache(maxsize=1024)
@@ -31,7 +20,7 @@ def lattice_name(dispatch_id: str) -> str:
 
     Reads the server's database: call it in a thread.
     """
-    if not _checked_release():
+    if not checked_release():
         return ""
     try:
         from covalent_dispatcher._dal.result import get_result_object
@@ -57,7 +46,7 @@ def name_what_cannot_be_pickled() -> None:
     error through as it is ("cannot pickle '_thread.lock' object"), which names nothing of the
     user's. The same error comes, and goes on to name the object and the part of it.
     """
-    if not _checked_release():
+    if not checked_release():
         return
     from covalent._workflow.transportable_object import TransportableObject
 
