@@ -16,6 +16,7 @@ import argparse
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -327,6 +328,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--json", help="file for the figures")
     options = parser.parse_args(arguments)
     if INSIDE in os.environ:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the servers are stopped then too
         return inside(Path(os.environ[INSIDE]), options)
     print(f"Seed {options.seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="covalent-braket-soak-") as folder:

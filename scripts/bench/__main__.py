@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -17,7 +18,7 @@ from scripts.bench import report
 from scripts.bench.stage import ROOT, CaseError, environment
 
 INSIDE = "BENCH_CASE"
-CASES = ("cost", "fan-out", "mass", "data")
+CASES = ("cost", "fan-out", "mass", "data", "watch")
 
 
 def _run_inside(case: str, folder: Path, sizes: Sequence[int]) -> None:
@@ -38,13 +39,14 @@ def _run_inside(case: str, folder: Path, sizes: Sequence[int]) -> None:
 def _runner(
     case: str, sizes: Sequence[int]
 ) -> Callable[[Path, Callable[[str], None]], report.Found]:
-    from scripts.bench import cost, data, fan_out, mass
+    from scripts.bench import cost, data, fan_out, mass, watch
 
     runners: Mapping[str, Callable[[Path, Callable[[str], None]], report.Found]] = {
         "cost": lambda folder, say: cost.run(folder, sizes, say),
         "fan-out": fan_out.run,
         "mass": mass.run,
         "data": data.run,
+        "watch": watch.run,
     }
     return runners[case]
 
@@ -84,6 +86,7 @@ def main(arguments: Sequence[str]) -> int:
     """
     options = _options(arguments)
     if INSIDE in os.environ:
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # the servers are stopped then too
         case, _, folder = os.environ[INSIDE].partition(":")
         _run_inside(case, Path(folder), options.sizes)
         return 0
