@@ -20,6 +20,7 @@ from covalent_braket_plugin.errors import (
     CredentialsError,
     LocalBraketError,
     NotFoundError,
+    QueueTimeoutError,
     UnreachableError,
     may_pass,
 )
@@ -182,19 +183,32 @@ async def make_job(
 async def _submit(
     make: ContextMaker, ctx: Context, task: Task, prepared: Prepared, withdrawn: asyncio.Event
 ) -> str:
+    made: list[str] = []
+
     def create() -> str:
-        return make(may_start=False).jobs.create(prepared.request)
+        made.append(make(may_start=False).jobs.create(prepared.request))
+        return made[-1]
 
     try:
         return await shared.scheduler(ctx.jobs.clients).submit(
             task.dispatch_id,
             lambda: quickly(create),
+            kind=ctx.settings.classical_device,
             most=ctx.settings.max_parallel_jobs,
+            queue_timeout=ctx.settings.queue_timeout,
+            give_up_after=ctx.settings.give_up_after,
             withdrawn=withdrawn,
         )
     except WithdrawnError as error:
         await in_thread(pipeline.discard, ctx, prepared.keys)
         raise CancelledBeforeError from error
+    except QueueTimeoutError:
+        await in_thread(pipeline.discard, ctx, prepared.keys)
+        raise
+    except asyncio.CancelledError:
+        if made:  # its answer came after the cancellation: nobody else knows of this job
+            await cancel(make, made[-1])
+        raise
     except AwsError as error:
         if not error.transient:
             await in_thread(pipeline.discard, ctx, prepared.keys)

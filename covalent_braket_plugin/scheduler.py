@@ -2,9 +2,9 @@
 
 Braket takes few jobs at once (3 by default) and few CreateJob calls a second, and refuses what is
 over at once (``ServiceQuotaExceededException``, HTTP 402; ``ThrottlingException``, 429). So every
-CreateJob of a process goes through here. Electrons wait for their turn, one of each dispatch after
-the other; how many jobs may run is learnt from Braket's answers: a refusal sets the limit to what
-runs now, and after a quiet while one more is tried. Knows neither Covalent nor boto3.
+CreateJob of a process goes through here: `covalent_braket_plugin.turns` says who is next,
+`covalent_braket_plugin.slots` whether there is room, and the pace of CreateJob when. Knows neither
+Covalent nor boto3.
 
 https://docs.aws.amazon.com/braket/latest/developerguide/braket-quotas.html
 """
@@ -12,29 +12,40 @@ https://docs.aws.amazon.com/braket/latest/developerguide/braket-quotas.html
 from __future__ import annotations
 
 import asyncio
+import heapq
 import logging
 import math
 import random
 import time
-from collections import OrderedDict, deque
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from covalent_braket_plugin.errors import AwsError, QuotaError, ThrottledError
+from covalent_braket_plugin.errors import (
+    AwsError,
+    QueueTimeoutError,
+    QuotaError,
+    ThrottledError,
+    ZeroQuotaError,
+    may_pass,
+)
+from covalent_braket_plugin.pace import sleep_or
+from covalent_braket_plugin.quotas import NONE_BY_DEFAULT, Limits
+from covalent_braket_plugin.slots import Slots
+from covalent_braket_plugin.turns import Standing, Turn, Turns
 
-__all__ = ["Scheduler", "WithdrawnError"]
+__all__ = ["Scheduler", "Standing", "WithdrawnError"]
 
-AT_ONCE = 8
-"""CreateJob calls under way at the same time, as long as none was throttled."""
-THROTTLED_GAP_SECONDS = 1.0
-"""Time between two calls once one was throttled: the published rate is one a second."""
-PROBE_SECONDS = 60.0
-"""After so long without a refusal one job more than the learnt limit is tried."""
+AT_ONCE = 4
+"""CreateJob calls under way at the same time; the threads for short calls are twice as many."""
 PAUSE_SECONDS = (1.0, 30.0)
-"""Shortest and longest pause after an answer that may be better later."""
-PATIENCE_SECONDS = 600.0
-"""For so long a job is tried again whose CreateJob gets no usable answer at all."""
+"""Shortest and longest pause after a call that was throttled or got no usable answer."""
+TELL_SECONDS = 1.0
+"""Who waits longer is told where it stands; so often it is looked who is to be told."""
+TELL_AGAIN_SECONDS = 5.0
+TELL_AT_ONCE = 50
+"""So many are told at a time: telling a thousand together would hold up the event loop."""
+KEPT = 64
+"""So many deadlines of electrons that wait no more are kept before they are thrown away."""
 
 log = logging.getLogger(__name__)
 
@@ -43,20 +54,11 @@ class WithdrawnError(Exception):
     """The electron does not want to become a job any more."""
 
 
-@dataclass
-class _Turn:
-    """One electron that waits to become a job."""
-
-    dispatch_id: str
-    create: Callable[[], Awaitable[str]]
-    done: asyncio.Future[str] = field(repr=False)
-    first_try: float = math.inf
-
-
 class Scheduler:
     """The queue; lives on one event loop.
 
     Args:
+        limits: What the account may do, as far as it is known; and the pace of CreateJob.
         clock: Seconds, monotonic.
         sleep: Waits a number of seconds.
         jitter: Gives a factor between 0 and 1.
@@ -64,195 +66,352 @@ class Scheduler:
 
     def __init__(
         self,
+        limits: Limits,
         *,
         clock: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         jitter: Callable[[], float] = random.random,
     ) -> None:
+        self._limits = limits
+        self._pace = limits.pace("CreateJob")
         self._clock = clock
         self._sleep = sleep
         self._jitter = jitter
-        self._queues: OrderedDict[str, deque[_Turn]] = OrderedDict()
-        self._running: set[str] = set()
+        self._slots = Slots(lambda: limits.quotas, clock, self._factor)
+        self._turns = Turns()
+        self._deadlines: list[tuple[float, int, Turn]] = []
         self._trying: set[asyncio.Task[None]] = set()
-        self._most = 0
-        self._limit: int | None = None
-        self._refused_at = 0.0
-        self._refusals = 0
-        self._gap_seconds = 0.0
+        self._troubles = 0
         self._not_before = 0.0
+        self._silent_since: float | None = None
         self._changed = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
+        self._telling: asyncio.Task[None] | None = None
+        limits.on_change(self._limits_changed)
 
     @property
     def waiting(self) -> int:
         """How many electrons wait for their turn."""
-        return sum(len(queue) for queue in self._queues.values())
+        return len(self._turns)
 
     async def submit(
         self,
         dispatch_id: str,
         create: Callable[[], Awaitable[str]],
         *,
+        kind: str = "",
         most: int = 0,
+        queue_timeout: float | None = None,
+        give_up_after: float = 3600.0,
         withdrawn: asyncio.Event | None = None,
+        told: Callable[[Standing], None] | None = None,
     ) -> str:
         """Make a job as soon as it may be made.
 
         Args:
             dispatch_id: Whose turn it is; dispatches take turns.
             create: Makes the job; may be called again, and must then mean the same job.
+            kind: The instance type: each has a quota of its own.
             most: Most jobs at the same time, by the setting ``max_parallel_jobs``; the last one
                 given counts for all. 0: as many as Braket takes.
-            withdrawn: Set if the electron was cancelled; it never becomes a job then.
+            queue_timeout: Longest wait for a slot in seconds; None: as long as it must.
+            give_up_after: So many seconds without any usable answer are waited out.
+            withdrawn: Set if the electron was cancelled. It never becomes a job then; but if a
+                call got no answer, it is made again until it is known whether there is a job.
+            told: Is told where the electron stands if it has to wait, and then every few seconds
+                when that has changed. Must be quick.
 
         Returns:
             What ``create`` returned: the job's ARN. Tell `ended` when it has ended.
 
         Raises:
             WithdrawnError: It was withdrawn while it waited.
-            AwsError: Braket refused for a reason that waiting does not mend.
+            QueueTimeoutError: It waited for too long; nothing was submitted.
+            ZeroQuotaError: The account may not have even one instance of this type.
+            AwsError: Braket refused for a reason that waiting does not mend, or gave no usable
+                answer for too long. If it is ``transient``, there may be a job all the same.
         """
         if withdrawn is not None and withdrawn.is_set():
             raise WithdrawnError
-        self._most = most
-        turn = _Turn(dispatch_id, create, asyncio.get_running_loop().create_future())
-        self._queues.setdefault(dispatch_id, deque()).append(turn)
-        self._wake()
-        if withdrawn is None:
-            return await self._wait(turn)
-        watching = asyncio.ensure_future(withdrawn.wait())
+        if self._has_none(kind):
+            raise _zero_quota(kind)
+        self._slots.most = most
+        now = self._clock()
+        turn = Turn(
+            dispatch_id,
+            kind,
+            create,
+            asyncio.get_running_loop().create_future(),
+            since=now,
+            give_up_after=give_up_after,
+            deadline=math.inf if queue_timeout is None else now + queue_timeout,
+            withdrawn=withdrawn,
+            told=told,
+        )
+        self._add(turn)
         try:
-            either: set[asyncio.Future[Any]] = {turn.done, watching}
-            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-            if not turn.done.done() and self._remove(turn):
-                raise WithdrawnError
-            return await self._wait(turn)
-        finally:
-            watching.cancel()
+            return await self._outcome(turn)
+        except asyncio.CancelledError:
+            await self._abandon(turn)
+            raise
+
+    def adopt(self, job_arn: str, kind: str) -> None:
+        """Note a job that runs and was not made here: it has a slot until it has `ended`."""
+        self._slots.made(job_arn, kind)
 
     def ended(self, job_arn: str) -> None:
         """Note that a job has ended: its slot is free."""
-        if job_arn in self._running:
-            self._running.discard(job_arn)
-            self._not_before = min(self._not_before, self._clock() + self._gap_seconds)
+        if self._slots.ended(job_arn):
             self._wake()
 
-    async def _wait(self, turn: _Turn) -> str:
-        try:
-            return await asyncio.shield(turn.done)
-        except asyncio.CancelledError:
-            self._remove(turn)
-            raise
+    def standings(self) -> Mapping[str, list[Standing]]:
+        """Tell for each dispatch where its electrons stand that wait, the next one first."""
+        found: dict[str, list[Standing]] = {}
+        for turn, standing in self._in_order():
+            found.setdefault(turn.dispatch_id, []).append(standing)
+        return found
 
-    def _remove(self, turn: _Turn) -> bool:
-        queue = self._queues.get(turn.dispatch_id)
-        if queue is None or turn not in queue:
-            return False
-        queue.remove(turn)
-        if not queue:
-            del self._queues[turn.dispatch_id]
-        return True
+    # --- one electron ------------------------------------------------------------------------
+
+    def _add(self, turn: Turn) -> None:
+        self._turns.add(turn)
+        if turn.deadline < math.inf:
+            if len(self._deadlines) > 2 * self.waiting + KEPT:  # of those that wait no more
+                self._deadlines = [each for each in self._deadlines if not each[2].done.done()]
+                heapq.heapify(self._deadlines)
+            heapq.heappush(self._deadlines, (turn.deadline, turn.number, turn))
+        if turn.told is not None and (self._telling is None or self._telling.done()):
+            self._telling = asyncio.get_running_loop().create_task(self._tell())
+        self._wake()
+
+    async def _outcome(self, turn: Turn) -> str:
+        if turn.withdrawn is None:
+            return await asyncio.shield(turn.done)
+        watching = asyncio.ensure_future(turn.withdrawn.wait())
+        try:
+            either: set[asyncio.Future[Any]] = {turn.done, watching}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if not turn.done.done() and not turn.unsure and self._turns.remove(turn):
+                raise WithdrawnError
+            return await asyncio.shield(turn.done)
+        finally:
+            watching.cancel()
+
+    async def _abandon(self, turn: Turn) -> None:
+        """Nobody waits any more; a call under way is not lost halfway: its answer is awaited."""
+        turn.abandoned = True
+        self._turns.remove(turn)
+        if turn.trying is not None and not turn.trying.done():
+            await asyncio.wait([turn.trying])
+        if turn.done.done() and turn.done.exception() is None:
+            self.ended(turn.done.result())
 
     # --- turns -------------------------------------------------------------------------------
 
     def _wake(self) -> None:
         self._changed.set()
-        if self._queues and (self._loop is None or self._loop.done()):
+        if self._turns and (self._loop is None or self._loop.done()):
             self._loop = asyncio.get_running_loop().create_task(self._run())
 
     async def _run(self) -> None:
-        while self._queues:
+        while self._turns:
             self._changed.clear()
-            if self._may_try():
-                self._start(self._next())
-            else:
-                await self._something_changes()
+            self._expire()
+            pause = min(self._step(), self._next_deadline())
+            if pause == math.inf:
+                await self._changed.wait()
+            elif pause > 0:
+                await sleep_or(self._changed, pause, self._sleep)
 
-    async def _something_changes(self) -> None:
-        """Wait until a job ends or a try does, or until it is worth trying again."""
-        pause = max(self._not_before - self._clock(), PAUSE_SECONDS[0])
-        sleeping = asyncio.ensure_future(self._sleep(pause))
-        changing = asyncio.ensure_future(self._changed.wait())
-        try:
-            await asyncio.wait({sleeping, changing}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            sleeping.cancel()
-            changing.cancel()
+    def _step(self) -> float:
+        """Make the next job, if one may be made; tell in how many seconds to look again."""
+        if (seconds := self._not_before - self._clock()) > 0:
+            return seconds
+        if len(self._trying) >= (1 if self._troubles else AT_ONCE):
+            return math.inf
+        room_in = {kind: self._room_in(kind) for kind in self._turns.kinds}
+        turn = self._turns.find({kind for kind, wait in room_in.items() if wait <= 0})
+        if turn is None:
+            return min(room_in.values(), default=math.inf)
+        if not self._pace.take():
+            return self._pace.ready_in()
+        self._start(turn)
+        return 0.0
 
-    def _may_try(self) -> bool:
-        if self._clock() < self._not_before:
-            return False
-        careful = self._refusals or self._gap_seconds
-        if len(self._trying) >= (1 if careful else AT_ONCE):
-            return False
-        return len(self._running) + len(self._trying) < self._slots()
+    def _room_in(self, kind: str) -> float:
+        if kind in NONE_BY_DEFAULT and not self._limits.asked:
+            return math.inf  # its quota is zero, unless Service Quotas says otherwise in a moment
+        return self._slots.room_in(kind)
 
-    def _slots(self) -> float:
-        most = self._most or math.inf
-        if self._limit is None:
-            return most
-        quiet = self._clock() - self._refused_at >= PROBE_SECONDS
-        return min(most, self._limit + (1 if quiet else 0))
-
-    def _next(self) -> _Turn:
-        dispatch_id, queue = self._queues.popitem(last=False)
-        turn = queue.popleft()
-        if queue:
-            self._queues[dispatch_id] = queue  # at the end: now it is the others' turn
-        return turn
-
-    def _put_back(self, turn: _Turn) -> None:
-        self._queues.setdefault(turn.dispatch_id, deque()).appendleft(turn)
-        self._queues.move_to_end(turn.dispatch_id, last=False)
-
-    def _start(self, turn: _Turn) -> None:
-        self._not_before = self._clock() + self._gap_seconds
-        task = asyncio.ensure_future(self._try(turn))
-        self._trying.add(task)
-        task.add_done_callback(self._tried)
+    def _start(self, turn: Turn) -> None:
+        self._turns.take(turn)
+        self._slots.begin(turn.kind)
+        turn.trying = asyncio.ensure_future(self._try(turn))
+        self._trying.add(turn.trying)
+        turn.trying.add_done_callback(self._tried)
 
     def _tried(self, task: asyncio.Task[None]) -> None:
         self._trying.discard(task)
         self._wake()
 
-    async def _try(self, turn: _Turn) -> None:
-        turn.first_try = min(turn.first_try, self._clock())
+    async def _try(self, turn: Turn) -> None:
+        problem: Exception | None = None
         try:
             job_arn = await turn.create()
-        except AwsError as error:
-            self._failed(turn, error)
-        except Exception as error:  # a defect of ours must not leave an electron waiting for ever
-            _finish(turn, error)
-        else:
-            self._refusals = 0
-            self._running.add(job_arn)
-            if self._limit is not None:
-                self._limit = max(self._limit, len(self._running))
-            _finish(turn, job_arn)
+        except Exception as error:
+            problem = error
+        finally:
+            self._slots.end_try(turn.kind)
+        if problem is None:
+            self._answered()
+            self._troubles = 0
+            self._slots.made(job_arn, turn.kind)
+            turn.finish(job_arn)
+        elif isinstance(problem, AwsError):
+            self._failed(turn, problem)
+        else:  # a defect of ours must not leave an electron waiting for ever
+            turn.finish(problem)
 
-    def _failed(self, turn: _Turn, error: AwsError) -> None:
-        now = self._clock()
-        if isinstance(error, QuotaError):
-            self._limit = max(1, len(self._running))
-            self._refused_at = now
-            log.warning("%s more wait for a slot: %s", self.waiting + 1, error)
-        elif isinstance(error, ThrottledError):
-            self._gap_seconds = THROTTLED_GAP_SECONDS
-        elif not error.transient or now - turn.first_try >= PATIENCE_SECONDS:
-            _finish(turn, error)
+    # --- answers -----------------------------------------------------------------------------
+
+    def _failed(self, turn: Turn, error: AwsError) -> None:
+        if isinstance(error, ThrottledError):
+            self._answered()
+            self._pace.slow_down()
+            self._pause()
+            self._put_back(turn)
+        elif isinstance(error, QuotaError):
+            self._answered()
+            self._refused(turn, error)
+        elif may_pass(error):
+            turn.unsure = turn.unsure or error.transient
+            self._unanswered(turn, error)
+        else:
+            self._answered()
+            turn.finish(_honest(error, turn.unsure))
+
+    def _refused(self, turn: Turn, error: AwsError) -> None:
+        unknown = turn.kind not in self._limits.quotas.instances
+        alone = not self._slots.running_of(turn.kind)
+        if self._has_none(turn.kind) or (turn.kind in NONE_BY_DEFAULT and unknown and alone):
+            turn.finish(_zero_quota(turn.kind))
             return
-        self._refusals += 1
-        longest = min(PAUSE_SECONDS[1], PAUSE_SECONDS[0] * 2 ** min(self._refusals - 1, 10))
-        # With jobs of ours running a freed slot wakes us; the pause is for all other reasons.
-        self._not_before = now + longest * (0.5 + 0.5 * self._jitter())
+        log.info("%s more wait for a slot: %s", self.waiting + 1, error)
+        self._slots.refused(turn.kind)
         self._put_back(turn)
 
+    def _answered(self) -> None:
+        self._silent_since = None
 
-def _finish(turn: _Turn, what: str | Exception) -> None:
-    if turn.done.done():
-        return
-    if isinstance(what, Exception):
-        turn.done.set_exception(what)
-    else:
-        turn.done.set_result(what)
+    def _unanswered(self, turn: Turn, error: AwsError) -> None:
+        now = self._clock()
+        if self._silent_since is None:
+            self._silent_since = now
+            log.warning("No job can be made now, it will be tried again: %s", error)
+        self._pause()
+        self._put_back(turn)
+        for each in list(self._turns):
+            if now - max(each.since, self._silent_since) >= each.give_up_after:
+                self._turns.remove(each)
+                each.finish(_honest(error, each.unsure))
+
+    def _pause(self) -> None:
+        self._troubles += 1
+        shortest, longest = PAUSE_SECONDS
+        seconds = min(longest, shortest * 2 ** min(self._troubles - 1, 10))
+        self._not_before = self._clock() + seconds * self._factor()
+
+    def _factor(self) -> float:
+        return 0.5 + 0.5 * self._jitter()
+
+    def _put_back(self, turn: Turn) -> None:
+        self._turns.put_back(turn)
+        if turn.abandoned:
+            self._turns.remove(turn)
+        elif turn.withdrawn is not None and turn.withdrawn.is_set() and not turn.unsure:
+            self._turns.remove(turn)
+            turn.finish(WithdrawnError())
+        elif self._clock() >= turn.deadline:
+            self._time_out(turn)
+
+    def _limits_changed(self) -> None:
+        for turn in list(self._turns):
+            if self._has_none(turn.kind) and not turn.unsure:
+                self._turns.remove(turn)
+                turn.finish(_zero_quota(turn.kind))
+        self._wake()
+
+    def _has_none(self, kind: str) -> bool:
+        return self._limits.quotas.instances.get(kind) == 0
+
+    # --- time-outs ---------------------------------------------------------------------------
+
+    def _next_deadline(self) -> float:
+        return self._deadlines[0][0] - self._clock() if self._deadlines else math.inf
+
+    def _expire(self) -> None:
+        while self._deadlines and self._next_deadline() <= 0:
+            self._time_out(heapq.heappop(self._deadlines)[2])
+
+    def _time_out(self, turn: Turn) -> None:
+        if turn.unsure or not self._turns.remove(turn):
+            return  # there may be a job, or there will be one in a moment
+        slots = self._slots.limit(turn.kind)
+        turn.finish(
+            QueueTimeoutError(
+                f"queue_timeout={turn.deadline - turn.since:g} s are over and no slot was free: "
+                f"{self._slots.running} jobs run, {'?' if slots is None else slots} may. Nothing "
+                "was submitted. Give it longer, or ask for more concurrent jobs in Service Quotas."
+            )
+        )
+
+    # --- telling -----------------------------------------------------------------------------
+
+    def _in_order(self) -> list[tuple[Turn, Standing]]:
+        running = self._slots.running
+        slots = {kind: self._slots.limit(kind) for kind in self._turns.kinds}
+        return [
+            (turn, Standing(ahead, running, slots[turn.kind]))
+            for ahead, turn in enumerate(self._turns)
+        ]
+
+    async def _tell(self) -> None:
+        while self._turns:
+            await self._sleep(TELL_SECONDS)
+            now = self._clock()
+            due = [
+                (turn, standing)
+                for turn, standing in self._in_order()
+                if turn.told is not None and now - turn.since >= TELL_SECONDS
+                if turn.standing != standing and now - turn.told_at >= TELL_AGAIN_SECONDS
+            ]
+            for turn, standing in sorted(due, key=lambda each: each[0].told_at)[:TELL_AT_ONCE]:
+                try:
+                    turn.tell(standing, now)
+                except Exception:  # a nicety: it must not stop the others
+                    log.exception("An electron could not be told where it stands")
+
+
+def _zero_quota(kind: str) -> ZeroQuotaError:
+    return ZeroQuotaError(
+        f"classical_device={kind!r} cannot be used: this account's quota of {kind} for jobs is 0 "
+        "in this region, so waiting does not help. Choose another classical_device, or ask for "
+        f"more in Service Quotas: Amazon Braket, 'Maximum number of instances of {kind} for jobs'.",
+        code="ServiceQuotaExceededException",
+        operation="CreateJob",
+    )
+
+
+def _honest(error: AwsError, unsure: bool) -> AwsError:
+    """Say by ``transient`` whether there may be a job, whatever the last answer was."""
+    if error.transient == unsure:
+        return error
+    same = type(error)(
+        str(error),
+        code=error.code,
+        operation=error.operation,
+        status=error.status,
+        transient=unsure,
+    )
+    same.__cause__ = error
+    return same

@@ -163,7 +163,8 @@ def scheduler(clients: Clients) -> Scheduler:
     """Find or make the scheduler for an identity's jobs on the running event loop."""
     from covalent_braket_plugin.scheduler import Scheduler
 
-    return _of_loop(_schedulers, clients, Scheduler)
+    allowed = limits(clients)
+    return _of_loop(_schedulers, clients, lambda: Scheduler(allowed))
 
 
 _T = TypeVar("_T")
