@@ -24,6 +24,7 @@ from covalent_braket_plugin.errors import (
     UnreachableError,
     may_pass,
 )
+from covalent_braket_plugin.node_log import Waiting
 from covalent_braket_plugin.packing import Group
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
@@ -184,13 +185,14 @@ async def _submit(
     make: ContextMaker, ctx: Context, task: Task, prepared: Prepared, withdrawn: asyncio.Event
 ) -> str:
     made: list[str] = []
+    waiting = Waiting(task.dispatch_id, task.node_id, prepared.request["jobName"])
 
     def create() -> str:
         made.append(make(may_start=False).jobs.create(prepared.request))
         return made[-1]
 
     try:
-        return await shared.scheduler(ctx.jobs.clients).submit(
+        arn = await shared.scheduler(ctx.jobs.clients).submit(
             task.dispatch_id,
             lambda: quickly(create),
             kind=ctx.settings.classical_device,
@@ -198,7 +200,10 @@ async def _submit(
             queue_timeout=ctx.settings.queue_timeout,
             give_up_after=ctx.settings.give_up_after,
             withdrawn=withdrawn,
+            told=waiting.told,
         )
+        await waiting.over(arn)
+        return arn
     except WithdrawnError as error:
         await in_thread(pipeline.discard, ctx, prepared.keys)
         raise CancelledBeforeError from error

@@ -7,10 +7,15 @@ nicety: it gives way silently where there is no server, or another Covalent than
 
 from __future__ import annotations
 
+import asyncio
 import logging
+from datetime import UTC, datetime
 from pathlib import Path
 
-__all__ = ["NodeLog"]
+from covalent_braket_plugin.scheduler import Standing
+from covalent_braket_plugin.threads import quickly
+
+__all__ = ["NodeLog", "Waiting"]
 
 WIDTH = 400
 """The text is filled up to this length: Covalent notes the size once and copies by it."""
@@ -56,3 +61,41 @@ class NodeLog:
             asset = node.get_asset("stdout", session)
             asset.update(session, values={"size": size})
             return Path(str(asset.storage_path)) / str(asset.object_key)
+
+
+class Waiting:
+    """Tells where an electron stands while it waits to become a job, on the event loop.
+
+    Args:
+        dispatch_id: The dispatch's UUID.
+        node_id: The graph node.
+        job_name: The name that its job will have.
+    """
+
+    def __init__(self, dispatch_id: str, node_id: int, job_name: str) -> None:
+        self._node_log = NodeLog(dispatch_id, node_id)
+        self._job_name = job_name
+        self._since = ""
+        self._writing: asyncio.Future[None] | None = None
+
+    def told(self, standing: Standing) -> None:
+        """Write down where it stands, unless that is just being done."""
+        self._since = self._since or f"{datetime.now(UTC):%H:%M:%S} UTC"
+        text = f"Waiting for a slot since {self._since}: {_place(standing)}."
+        log.info("%s: %s", self._job_name, text)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.ensure_future(quickly(self._node_log.write, text))
+
+    async def over(self, job_arn: str) -> None:
+        """Write down that there is a job, if the electron had to wait for it."""
+        if self._writing is None:
+            return
+        await self._writing
+        text = f"It waited for a slot since {self._since}. Its job is {job_arn}"
+        await quickly(self._node_log.write, text)
+
+
+def _place(standing: Standing) -> str:
+    ahead = f"{standing.ahead} electrons ahead" if standing.ahead != 1 else "1 electron ahead"
+    of = "" if standing.slots is None else f" of {standing.slots}"
+    return f"{ahead}, {standing.running}{of} jobs running"

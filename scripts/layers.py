@@ -76,15 +76,15 @@ ROOMS = {
     # What meets Covalent.
     "threads": room(),
     "covalent_compat": room("errors payload", "covalent covalent_dispatcher sqlalchemy"),
-    "node_log": room("", "covalent_dispatcher"),
+    "node_log": room("scheduler threads", "covalent_dispatcher"),
     "exchange": room("errors packing collecting", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),
     "staging": room("threads"),
     "shared": room("aws descriptions glue quotas scheduler threads watcher"),
     "cancelling": room("errors pipeline shared threads"),
     "lifecycle": room(
-        "errors local_endpoint descriptions packing patience pipeline protocol scheduler shared"
-        " staging threads cancelling"
+        "errors local_endpoint descriptions node_log packing patience pipeline protocol scheduler"
+        " shared staging threads cancelling"
     ),
     "attempts": room(
         "errors descriptions collecting lifecycle patience pipeline protocol shared threads"

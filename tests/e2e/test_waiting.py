@@ -1,0 +1,100 @@
+"""What users see of electrons that wait for a slot, on a server whose account has one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import covalent as ct
+import pytest
+from demo_server import DemoServer
+
+from covalent_braket_plugin import local_endpoint
+from tests.support.braket_server import BraketServer, eventually
+from tests.support.stage import Stage
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+    """A stage on which one job may run at a time."""
+    server = DemoServer(tmp_path_factory.mktemp("stage"))
+    braket = BraketServer.started(
+        server.local_braket,
+        local_endpoint.worker_command(),
+        local_endpoint.worker_image(),
+        max_concurrent_jobs=1,
+    )
+    try:
+        yield Stage(server, server.find_or_start(), braket)
+    finally:
+        server.stop()
+        braket.stop()
+
+
+def wait_for(file: str) -> str:
+    from pathlib import Path
+
+    while not Path(file).exists():
+        time.sleep(0.1)
+    print("went on")
+    return "done"
+
+
+def stdout_of(stage: Stage, dispatch_id: str, node_id: int) -> str:
+    result = ct.get_result(dispatch_id, wait=False, dispatcher_addr=stage.url)
+    return str(result.get_node_result(node_id)["stdout"] or "")
+
+
+def test_electron_that_waits_says_how_many_are_ahead_and_then_what_its_job_printed(
+    narrow: Stage, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    executor = ct.executor.BraketExecutor(local=True)
+
+    @ct.lattice
+    def flow(file: str) -> list[Any]:
+        return [ct.electron(wait_for, executor=executor)(file) for _ in range(3)]
+
+    dispatch_id = narrow.dispatch(flow, str(go))
+    nodes = (0, 2, 4)
+
+    def said() -> list[str] | None:
+        texts = [stdout_of(narrow, dispatch_id, node) for node in nodes]
+        waiting = sorted(text.partition(": ")[2] for text in texts if "Waiting for a slot" in text)
+        return waiting if len(waiting) == 2 else None
+
+    first, second = eventually(said, 60)
+    assert first.strip() == "0 electrons ahead, 1 of 1 jobs running."
+    assert second.strip() == "1 electron ahead, 1 of 1 jobs running."
+    go.touch()
+    assert str(narrow.result(dispatch_id).status) == "COMPLETED"
+    assert [stdout_of(narrow, dispatch_id, node) for node in nodes] == ["went on\n"] * 3
+
+
+def test_electron_that_waits_for_too_long_fails_and_is_never_submitted(
+    narrow: Stage, tmp_path: Path
+) -> None:
+    go = tmp_path / "go"
+    patient = ct.executor.BraketExecutor(local=True)
+    hasty = ct.executor.BraketExecutor(local=True, queue_timeout=2)
+
+    @ct.lattice
+    def flow(file: str) -> None:
+        ct.electron(wait_for, executor=patient)(file)
+
+    @ct.lattice
+    def late() -> None:
+        ct.electron(abs, executor=hasty)(-1)
+
+    blocking = narrow.dispatch(flow, str(go))
+    eventually(lambda: narrow.jobs_of(blocking), 60)
+    dispatch_id = narrow.dispatch(late)
+    error = narrow.result(dispatch_id).get_node_result(0)["error"]
+    assert "queue_timeout" in error
+    assert narrow.jobs_of(dispatch_id) == []
+    go.touch()
+    assert str(narrow.result(blocking).status) == "COMPLETED"
