@@ -24,9 +24,14 @@ from covalent_braket_plugin.settings import Settings, region_of_device
 __all__ = ["Clients", "clients_for"]
 
 CONNECTIONS = 32
-CONNECT_TIMEOUT_SECONDS = 10
-READ_TIMEOUT_SECONDS = 60
-ATTEMPTS = 5
+CONNECT_TIMEOUT_SECONDS = 5
+READ_TIMEOUT_SECONDS = {"s3": 30}
+"""By service: a connection that hangs is noticed after so long."""
+READ_TIMEOUT_CONTROL_SECONDS = 15
+"""Of all other services: their answers are small, and three attempts take less than a minute."""
+ATTEMPTS = {"s3": 5, "service-quotas": 2}
+"""By service, botocore's own; S3 asks its callers to try again more often than others do."""
+ATTEMPTS_CONTROL = 3
 REMEMBERED = 64
 """So many sets of clients are kept: a program may change its environment again and again."""
 
@@ -45,6 +50,8 @@ class Clients:
         region: Where; it stays the same.
         identity_key: Equal for all clients that call as the same identity, in the same region and
             at the same endpoint, also after their files have changed.
+        proven: Whether a call of this identity has succeeded in this process: if one fails later
+            for its credentials, they have expired or been replaced, and were not wrong.
     """
 
     def __init__(self, identity: Identity) -> None:
@@ -52,6 +59,7 @@ class Clients:
         self._lock = threading.Lock()
         self._made: dict[str, Any] = {}
         self._account_id = ""
+        self.proven = False
         # Looked at before the files are read: a change in between is then seen later.
         self._stamp = stamp_of(identity)
         self._session = session_of(identity)
@@ -133,17 +141,33 @@ class Clients:
 
         config = Config(
             connect_timeout=CONNECT_TIMEOUT_SECONDS,
-            read_timeout=READ_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS.get(service, READ_TIMEOUT_CONTROL_SECONDS),
             max_pool_connections=CONNECTIONS,
-            retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+            retries={
+                "mode": "standard",
+                "total_max_attempts": ATTEMPTS.get(service, ATTEMPTS_CONTROL),
+            },
             user_agent_extra=f"covalent-braket-plugin/{__version__}",
         )
-        return self._session.client(
+        client = self._session.client(
             service,
             region_name=self.region,
             endpoint_url=self._identity.endpoint_url,
             config=config,
         )
+        client.meta.events.register("after-call", self._note_answer)
+        # The scheduler makes it again itself: botocore's own retry of a throttled CreateJob would
+        # come before its turn, and the scheduler would not learn that it was throttled.
+        client.meta.events.register_first("needs-retry.braket.CreateJob", _never)
+        return client
+
+    def _note_answer(self, http_response: Any, **_: Any) -> None:
+        if http_response.status_code < 300:
+            self.proven = True
+
+
+def _never(**_: Any) -> bool:
+    return False
 
 
 _cache: OrderedDict[Identity, Clients] = OrderedDict()
