@@ -97,13 +97,19 @@ def _server_url() -> str:
 
     url = f"http://{get_config('dispatcher.address')}:{get_config('dispatcher.port')}"
     try:
-        with _DIRECT.open(f"{url}/api/v2/dispatches?count=1", timeout=ANSWER_SECONDS):
-            return url
-    except OSError as error:
+        with _DIRECT.open(f"{url}/api/v2/dispatches?count=1", timeout=ANSWER_SECONDS) as answer:
+            newest = json.load(answer)["dispatches"]
+    except (OSError, ValueError, KeyError) as error:
         raise click.ClickException(
             f"Covalent's server does not answer at {url} ({error}). Start it with: covalent start. "
             "It goes on with what an earlier one left by itself, unless `reattach` is off."
         ) from error
+    if newest and not store.dispatches(dispatch_ids=[newest[0]["dispatch_id"]]):
+        raise click.ClickException(
+            f"The server at {url} uses another database than {store.database_url()}: set "
+            "COVALENT_DATABASE_URL and HOME here as they are in its environment."
+        )
+    return url
 
 
 def _unfinished(dispatch_id: str | None) -> list[Dispatch]:
@@ -181,7 +187,9 @@ def _found(dispatch: Dispatch, node: Node) -> str:
         return "not ours"
     if isinstance(node.handle, str):
         return "its job is waited for"
-    return "is submitted" if dispatch.ready(node) else "waits for other electrons"
+    # A job may have been made that Covalent was not told of: the server looks for its tags.
+    ready = dispatch.ready(node)
+    return "its job is looked for, else made" if ready else "waits for other electrons"
 
 
 def _show_reattached(

@@ -1,0 +1,176 @@
+"""Covalent's server is killed or stopped while jobs run, and started again."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import covalent as ct
+import pytest
+from demo_server import _free_port
+
+from tests.support.braket_server import eventually
+from tests.support.restarts import Open, Theatre
+
+pytestmark = pytest.mark.e2e
+
+
+@pytest.fixture
+def theatre(tmp_path: Path) -> Iterator[Open]:
+    """Opens a Covalent server and a local Braket that are the test's alone."""
+    opened: list[Theatre] = []
+
+    def start(**options: Any) -> Theatre:
+        opened.append(Theatre(tmp_path, **options))
+        return opened[-1]
+
+    yield start
+    for each in opened:
+        each.close()
+
+
+def twice_when_told(mark: str, x: int) -> int:
+    while not Path(mark).exists():
+        time.sleep(0.1)
+    return 2 * x
+
+
+def fan_out(executor: Any, width: int) -> Any:
+    """A workflow of some electrons that wait for a file, and one that needs them all."""
+
+    @ct.lattice(executor=executor, workflow_executor=executor)
+    def flow(mark: str) -> Any:
+        parts = [ct.electron(twice_when_told, executor=executor)(mark, x) for x in range(width)]
+        return ct.electron(sum, executor=executor)(parts)
+
+    return flow
+
+
+def dispatch(theatre: Theatre, flow: Any, mark: Path, running: int) -> str:
+    """Start a workflow; some of its jobs run then."""
+    dispatch_id = theatre.stage.dispatch(flow, str(mark))
+    eventually(lambda: handles(theatre, dispatch_id) == running, 60)
+    return dispatch_id
+
+
+def handles(theatre: Theatre, dispatch_id: str) -> int:
+    """How many jobs run."""
+    return list(theatre.jobs(dispatch_id).values()).count("RUNNING")
+
+
+def test_killed_server_that_starts_again_finishes_its_workflow_with_the_same_jobs(
+    theatre: Open, tmp_path: Path
+) -> None:
+    scene = theatre(max_concurrent_jobs=2)
+    mark = tmp_path / "go"
+    executor = ct.executor.BraketExecutor(local=True, poll_freq=2)
+    dispatch_id = dispatch(scene, fan_out(executor, 3), mark, running=2)
+    before = set(scene.jobs(dispatch_id))
+    scene.kill()
+    scene.start()
+    eventually(lambda: scene.log().count("is waited for again") == 2)
+    assert "had not become a job: it is submitted now" in scene.log()
+    mark.touch()
+    assert scene.ended(dispatch_id).result == 6
+    after = scene.jobs(dispatch_id)
+    assert len(after) == 4
+    assert before < set(after)
+    assert set(after.values()) == {"COMPLETED"}
+
+
+def test_where_reattach_is_off_a_command_does_it_and_kept_counters_do_no_harm(
+    theatre: Open, tmp_path: Path
+) -> None:
+    scene = theatre(keeps_counters=True)
+    mark = tmp_path / "go"
+    executor = ct.executor.BraketExecutor(local=True, poll_freq=2, reattach=False)
+    dispatch_id = dispatch(scene, fan_out(executor, 2), mark, running=2)
+    scene.kill()
+    scene.start()
+    mark.touch()
+    eventually(lambda: set(scene.jobs(dispatch_id).values()) == {"COMPLETED"})
+    told = scene.told("jobs", "reattach", "--no-wait")
+    assert [each["dispatch_id"] for each in told["dispatches"]] == [dispatch_id]
+    found = {row["found"] for row in told["electrons"] if row["electron"] == "sum"}
+    assert found == {"waits for other electrons"}
+    done = scene.command("jobs", "reattach", dispatch_id)
+    assert done.returncode == 0, done.stderr
+    assert f"Dispatch {dispatch_id} (flow): COMPLETED" in done.stdout
+    assert scene.ended(dispatch_id).result == 2
+    assert len(scene.jobs(dispatch_id)) == 3
+    assert "No dispatch" in scene.command("jobs", "reattach").stdout
+
+
+def test_stopped_server_leaves_or_cancels_jobs_as_told_and_says_which(
+    theatre: Open, tmp_path: Path
+) -> None:
+    scene = theatre()
+    mark = tmp_path / "go"
+    left, cancelled = (
+        dispatch(
+            scene,
+            fan_out(ct.executor.BraketExecutor(local=True, poll_freq=2, on_stop=word), 1),
+            mark,
+            running=1,
+        )
+        for word in ("leave", "cancel")
+    )
+    scene.interrupt()
+    assert list(scene.jobs(left).values()) == ["RUNNING"]
+    eventually(lambda: list(scene.jobs(cancelled).values()) == ["CANCELLED"])
+    log = scene.log()
+    for dispatch_id, words in ((left, "goes on"), (cancelled, "is cancelled")):
+        (job,) = scene.stage.jobs_of(dispatch_id)
+        (line,) = [line for line in log.splitlines() if words in line]
+        assert job["jobArn"] in line
+    scene.start()
+    mark.touch()
+    assert scene.ended(left).result == 0
+    assert str(scene.ended(cancelled).status) == "CANCELLED"
+    assert len(scene.jobs(left)) == 2
+    assert len(scene.jobs(cancelled)) == 1
+
+
+def test_job_of_a_local_braket_that_is_gone_fails_its_electron_and_says_why(
+    theatre: Open, tmp_path: Path
+) -> None:
+    scene = theatre()
+    executor = ct.executor.BraketExecutor(local=True, poll_freq=2)
+    dispatch_id = dispatch(scene, fan_out(executor, 1), tmp_path / "never", running=1)
+    scene.kill()
+    scene.braket.stop()
+    scene.start()
+    result = scene.ended(dispatch_id)
+    assert str(result.status) == "FAILED"
+    assert "gone" in str(result.get_node_result(0)["error"])
+
+
+def test_second_server_on_the_same_database_leaves_the_jobs_of_the_first_alone(
+    theatre: Open, tmp_path: Path
+) -> None:
+    scene = theatre()
+    mark = tmp_path / "go"
+    executor = ct.executor.BraketExecutor(local=True, poll_freq=2)
+    dispatch_id = dispatch(scene, fan_out(executor, 1), mark, running=1)
+    log = tmp_path / "second.log"
+    program = str(Path(sys.modules["demo_server"].__file__ or "").resolve())
+    with log.open("w") as output:
+        second = subprocess.Popen(
+            [sys.executable, program, str(_free_port())],
+            env=scene.server.environment(os.environ),
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        eventually(lambda: "another Covalent server uses the same" in log.read_text(), 60)
+    finally:
+        second.kill()
+        second.wait()
+    mark.touch()
+    assert scene.ended(dispatch_id).result == 0
+    assert "waited for again" not in log.read_text() + scene.log()
