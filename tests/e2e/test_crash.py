@@ -54,13 +54,9 @@ def fan_out(executor: Any, width: int) -> Any:
 def dispatch(theatre: Theatre, flow: Any, mark: Path, running: int) -> str:
     """Start a workflow; some of its jobs run then."""
     dispatch_id = theatre.stage.dispatch(flow, str(mark))
-    eventually(lambda: handles(theatre, dispatch_id) == running, 60)
+    jobs = theatre.jobs
+    eventually(lambda: list(jobs(dispatch_id).values()).count("RUNNING") == running, 60)
     return dispatch_id
-
-
-def handles(theatre: Theatre, dispatch_id: str) -> int:
-    """How many jobs run."""
-    return list(theatre.jobs(dispatch_id).values()).count("RUNNING")
 
 
 def test_killed_server_that_starts_again_finishes_its_workflow_with_the_same_jobs(
@@ -142,6 +138,7 @@ def test_job_of_a_local_braket_that_is_gone_fails_its_electron_and_says_why(
     scene = theatre()
     executor = ct.executor.BraketExecutor(local=True, poll_freq=2)
     dispatch_id = dispatch(scene, fan_out(executor, 1), tmp_path / "never", running=1)
+    eventually(lambda: scene.handles() == 1)
     scene.kill()
     scene.braket.stop()
     scene.start()

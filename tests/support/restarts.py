@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -90,6 +92,13 @@ class Theatre:
         names = [job["jobName"].split("-", 1)[1].partition("-")[2] for job in found]
         assert len(set(names)) == len(found), "a job was made twice"
         return dict(zip(names, [job["status"] for job in found], strict=True))
+
+    def handles(self) -> int:
+        """How many jobs Covalent has noted."""
+        path = self.folder / "home/.local/share/covalent/dispatcher_db.sqlite"
+        with contextlib.closing(sqlite3.connect(path)) as database:
+            query = "select count(*) from jobs where job_handle != 'null'"
+            return int(database.execute(query).fetchone()[0])
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``covalent-braket`` where the server is."""
