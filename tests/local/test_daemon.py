@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.local import daemon
@@ -151,6 +152,17 @@ def test_stopping_ends_the_jobs_with_all_their_processes(state_dir: Path) -> Non
     eventually(lambda: not alive(shown["pid"]), 2)
     eventually(lambda: not alive(shown["child"]))
     assert not list((state_dir / "jobs").iterdir())
+
+
+def test_stopping_ends_calls_that_hang(state_dir: Path) -> None:
+    lab = Lab(state_dir, start(state_dir))
+    lab.faults({"operation": "SearchJobs", "kind": "hang"})
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(lab.client("braket").search_jobs, filters=[])
+        eventually(lambda: not lab.control("GET", "faults")["faults"])
+        assert daemon.stop(state_dir)
+        with pytest.raises(ConnectionClosedError):
+            call.result(10)
 
 
 def test_a_killed_server_takes_its_jobs_along(state_dir: Path) -> None:
