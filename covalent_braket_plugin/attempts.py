@@ -65,6 +65,7 @@ async def finish(
     while True:
         job = await wait(make, data)
         ctx, collected = await _collected(way, data, job)
+        _report(collected)
         again = await _again(way, ctx, collected)
         await in_thread(collecting.clear, ctx, collected, nodes)
         if again is None:
@@ -86,6 +87,14 @@ async def _collected(way: _Way, data: dict[str, Any], job: JobSummary) -> tuple[
     return await patiently(
         lambda: in_thread(collect), f"What {job.arn} left is not here yet", give_up_after
     )
+
+
+def _report(collected: Collected) -> None:
+    job = collected.job
+    if job is not None:
+        events = ", ".join(job.event_types)
+        billed = "unknown" if job.billable_seconds is None else f"{job.billable_seconds:.1f} s"
+        log.info("%s ended %s (%s); billed: %s", job.name, job.status, events, billed)
 
 
 async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any] | None:

@@ -230,6 +230,7 @@ def _error(found: _Found, node_id: int | None) -> str:
         failure_reason=job.failure_reason,
         events=job.event_types,
         problem=found.problem,
+        billed_seconds=job.billable_seconds,
     )
     if found.problem is not None and not isinstance(found.problem, NoOutcomeError):
         text += f"Nothing was deleted: see {found.keys.uri(found.keys.base)}\n"

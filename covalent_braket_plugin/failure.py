@@ -82,6 +82,7 @@ def headline(
     failure_reason: str = "",
     events: Collection[str] = (),
     problem: Exception | None = None,
+    billed_seconds: float | None = None,
 ) -> str:
     """Say in one paragraph why an electron failed.
 
@@ -95,6 +96,7 @@ def headline(
         failure_reason: Braket's reason.
         events: Types of the job's events.
         problem: What is wrong with what the job left, where that is the reason.
+        billed_seconds: What is paid for, if it is known.
     """
     if problem is not None:
         lines = [f"{type(problem).__name__}: {problem}"]
@@ -103,7 +105,9 @@ def headline(
     if outcome is not None and outcome.error is not None and outcome.error.location:
         lines.append(outcome.error.location)
     if job_arn:
-        lines.append(f"Job {job_name} ({job_arn}), status {status}".replace("Job  (", "Job ("))
+        billed = "" if billed_seconds is None else f", billed {billed_seconds:.1f} s"
+        named = f"Job {job_name} ({job_arn})" if job_name else f"Job ({job_arn})"
+        lines.append(f"{named}, status {status}{billed}")
         if link := console_link(job_arn):
             lines.append(link)
     return "\n".join(lines) + "\n"

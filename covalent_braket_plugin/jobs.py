@@ -25,8 +25,10 @@ from covalent_braket_plugin.descriptions import (
 from covalent_braket_plugin.errors import (
     AwsError,
     ConflictError,
+    DigestError,
     IntegrityError,
     NotFoundError,
+    TruncatedError,
     UnreachableError,
 )
 from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome
@@ -301,16 +303,17 @@ class Jobs:
 
         Raises:
             AwsError: S3 refused or did not answer.
-            IntegrityError: It is not what the outcome says.
+            TruncatedError: It has another size than the outcome says.
+            DigestError: It has another digest.
         """
         found = self.download(keys.bucket, node.key, target)
         if target.stat().st_size != node.size:
-            raise IntegrityError(
+            raise TruncatedError(
                 f"The value of node {node.node_id} has {target.stat().st_size} bytes, the outcome "
                 f"says {node.size}"
             )
         if found != node.sha256:
-            raise IntegrityError(
+            raise DigestError(
                 f"The value of node {node.node_id} has SHA-256 {found}, the outcome says "
                 f"{node.sha256}: it was changed or damaged on the way, and is not used"
             )

@@ -23,7 +23,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
-from covalent_braket_plugin.errors import IntegrityError
+from covalent_braket_plugin.errors import IntegrityError, ProtocolError
 from covalent_braket_plugin.records import record
 
 __all__ = [
@@ -314,7 +314,8 @@ class Manifest:
         """Decode.
 
         Raises:
-            IntegrityError: Not a manifest, or one of another protocol version.
+            ProtocolError: It is of another version of the protocol.
+            IntegrityError: It is not a manifest.
         """
         return record(cls, _load(data, "manifest"), "manifest")
 
@@ -423,7 +424,8 @@ class Outcome:
         """Decode.
 
         Raises:
-            IntegrityError: Not an outcome, or one of another protocol version.
+            ProtocolError: It is of another version of the protocol.
+            IntegrityError: It is not an outcome.
         """
         outcome = record(cls, _load(data, "outcome"), "outcome")
         if outcome.status == "completed" and any(n.status != "completed" for n in outcome.nodes):
@@ -436,11 +438,12 @@ def _load(data: bytes, what: str) -> Mapping[str, Any]:
         raw = json.loads(data)
     except ValueError as error:
         raise IntegrityError(f"The {what} is not JSON: {error}") from error
-    if not isinstance(raw, dict) or raw.get("protocol") != PROTOCOL_VERSION:
-        found = raw.get("protocol") if isinstance(raw, dict) else None
-        raise IntegrityError(
-            f"The {what} speaks protocol {found!r}, this side speaks {PROTOCOL_VERSION}: the "
-            "package in the image and the one beside Covalent are of different versions. "
+    if not isinstance(raw, dict) or "protocol" not in raw:
+        raise IntegrityError(f"The {what} is not one of ours: it names no protocol")
+    if raw["protocol"] != PROTOCOL_VERSION:
+        raise ProtocolError(
+            f"The {what} speaks protocol {raw['protocol']!r}, this side speaks {PROTOCOL_VERSION}: "
+            "the package in the image and the one beside Covalent are of different versions. "
             "Install the same covalent-braket-plugin on both sides."
         )
     return raw
