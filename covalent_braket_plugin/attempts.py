@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from covalent_braket_plugin import collecting, pipeline, shared
+from covalent_braket_plugin.asking import ContextMaker
 from covalent_braket_plugin.collecting import Collected
 from covalent_braket_plugin.descriptions import Job, JobSummary
 from covalent_braket_plugin.errors import BraketPluginError
-from covalent_braket_plugin.lifecycle import ContextMaker, KeepHandle, make_job, settled, wait
+from covalent_braket_plugin.lifecycle import KeepHandle, make_job, settled, wait
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
 from covalent_braket_plugin.protocol import Keys, Task

@@ -36,7 +36,7 @@ from covalent_braket_plugin.threads import in_thread
 # Covalent imports this module whenever it is imported itself: what only a job needs is loaded
 # with the first one.
 if TYPE_CHECKING:
-    from covalent_braket_plugin.cancelling import ContextMaker
+    from covalent_braket_plugin.asking import ContextMaker
     from covalent_braket_plugin.collecting import Collected
     from covalent_braket_plugin.direct import Returned
     from covalent_braket_plugin.packing import Group
@@ -231,8 +231,8 @@ class BraketExecutor(AsyncBaseExecutor):
             job_handle: The job's ARN; None if there is no job yet.
 
         Returns:
-            False if its job had ended already, or if Braket could not be asked: then it is tried
-            again in the background for a while.
+            Whether its job ended CANCELLED, or will. False if it had ended otherwise, or if Braket
+            could not be asked: then it is tried again in the background for a while.
         """
         from covalent_braket_plugin import cancelling
 

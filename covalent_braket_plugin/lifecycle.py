@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from covalent_braket_plugin import local_endpoint, pipeline, shared, staging
-from covalent_braket_plugin.cancelling import ContextMaker, cancel
-from covalent_braket_plugin.descriptions import Job, JobSummary, Page
+from covalent_braket_plugin.asking import Asker, ContextMaker
+from covalent_braket_plugin.cancelling import cancel
+from covalent_braket_plugin.descriptions import JobSummary
 from covalent_braket_plugin.errors import (
     AwsError,
     CredentialsError,
-    LocalBraketError,
-    NotFoundError,
     QueueTimeoutError,
     UnreachableError,
     may_pass,
@@ -34,7 +33,6 @@ from covalent_braket_plugin.threads import in_thread, quickly
 
 __all__ = [
     "CancelledBeforeError",
-    "ContextMaker",
     "KeepHandle",
     "make_job",
     "now",
@@ -242,7 +240,7 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> JobSummary:
     clients = ctx.jobs.clients
     created = datetime.fromisoformat(data.get("created") or now())
     try:
-        watcher = shared.watcher(clients, _Asker(make))
+        watcher = shared.watcher(clients, Asker(make))
         return await watcher.wait(
             arn,
             created,
@@ -261,22 +259,3 @@ def _kind(ctx: Context, data: dict[str, Any]) -> str:
     """Tell jobs apart that may last differently long."""
     settings = ctx.settings
     return f"{data.get('name')} {settings.quantum_device} {settings.classical_device}"
-
-
-class _Asker:
-    """Asks about jobs with the credentials of the moment; blocking."""
-
-    def __init__(self, make: ContextMaker) -> None:
-        self._make = make
-
-    def describe(self, job_arn: str) -> Job:
-        ctx = self._make(may_start=False)
-        try:
-            return ctx.jobs.describe(job_arn)
-        except NotFoundError as error:
-            if ctx.settings.local:  # it knows its jobs at once, so this is another one
-                raise LocalBraketError(pipeline.LOCAL_BRAKET_GONE) from error
-            raise
-
-    def page(self, created: datetime, token: str) -> Page[JobSummary]:
-        return self._make(may_start=False).jobs.page(created, token)

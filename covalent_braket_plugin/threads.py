@@ -12,7 +12,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-__all__ = ["in_thread", "quickly"]
+__all__ = ["in_thread", "quickly", "without_waiting"]
 
 MAX_THREADS = 16
 MAX_QUICK_THREADS = 8
@@ -35,6 +35,11 @@ async def in_thread(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwa
 async def quickly(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
     """Call a blocking function that only asks or says something; else as `in_thread`."""
     return await _finished(_quick.submit(function, *args, **kwargs))
+
+
+def without_waiting(function: Callable[_P, None], *args: _P.args, **kwargs: _P.kwargs) -> None:
+    """Call a blocking function that nobody waits for but the end of the process."""
+    _quick.submit(function, *args, **kwargs)
 
 
 async def _finished(started: Future[_R]) -> _R:

@@ -52,7 +52,7 @@ LONGEST_PAUSE_SECONDS = 30.0
 SEARCH_FAILURES = 3
 NO_SEARCH_SECONDS = 120.0
 """After so many failures, or a refusal, there is no search for a while: GetJob may do."""
-REMEMBERED_ENDS = 10_000
+REMEMBERED_ENDS = 2000
 
 D = TypeVar("D", bound=Description)
 D_co = TypeVar("D_co", bound=Description, covariant=True)
@@ -98,7 +98,7 @@ class Watcher(Generic[D]):
         self._jitter = jitter
         self._durations = Durations()
         self._watches: dict[str, Watch[D]] = {}
-        self._ends: OrderedDict[str, str] = OrderedDict()
+        self._ends: OrderedDict[str, D] = OrderedDict()
         self._ever = 0
         self._lined_up: deque[Watch[D]] = deque()
         self._calls: set[asyncio.Task[None]] = set()
@@ -135,6 +135,8 @@ class Watcher(Generic[D]):
         Raises:
             AwsError: The job cannot be asked about. It may still run.
         """
+        if (end := self._ends.get(job_arn)) is not None:
+            return end
         watch = self._watches.get(job_arn)
         if watch is None:
             watch = self._new(job_arn, created, poll_seconds, patience_seconds, kind)
@@ -146,15 +148,17 @@ class Watcher(Generic[D]):
             if not watch.waiters:
                 self._drop(watch)
 
-    def soon(self, job_arn: str) -> None:
-        """Expect a job to end soon, for it was cancelled: ask about it as if it were new."""
+    def expect_end(self, job_arn: str, in_seconds: float) -> None:
+        """Expect a job to end soon, for it was cancelled: ask about it then, as if it were new."""
         if (watch := self._watches.get(job_arn)) is not None:
             watch.kind, watch.started = "", self._clock()
-            self._schedule(watch)
+            watch.next_at = min(watch.next_at, watch.started + in_seconds)
+            watch.pause = watch.next_at - watch.started
+            self._changed.set()
 
-    def end_of(self, job_arn: str) -> str:
-        """Tell with which status a job ended that was waited for; empty if that is not known."""
-        return self._ends.get(job_arn, "")
+    def end_of(self, job_arn: str) -> D | None:
+        """Tell how a job ended that was waited for, if that is remembered."""
+        return self._ends.get(job_arn)
 
     def _new(
         self, arn: str, created: datetime, poll: float, patience: float, kind: str
@@ -371,7 +375,7 @@ class Watcher(Generic[D]):
         if watch.done.done():
             return
         watch.done.set_result(job)
-        self._ends[job.arn] = job.status
+        self._ends[job.arn] = job
         if len(self._ends) > REMEMBERED_ENDS:
             self._ends.popitem(last=False)
         if job.status == "COMPLETED" and job.created_at and job.ended_at:

@@ -81,20 +81,21 @@ ROOMS = {
     "direct": room("errors payload packing collecting", "covalent"),
     "staging": room("threads"),
     "shared": room("aws descriptions glue quotas scheduler threads watcher"),
-    "cancelling": room("errors pipeline shared threads"),
+    "asking": room("errors descriptions pipeline"),
+    "cancelling": room("errors asking descriptions patience pipeline shared threads"),
     "lifecycle": room(
         "errors local_endpoint descriptions node_log packing patience pipeline protocol scheduler"
-        " shared staging threads cancelling"
+        " shared staging threads asking cancelling"
     ),
     "attempts": room(
-        "errors descriptions collecting lifecycle patience pipeline protocol shared threads"
+        "errors asking descriptions collecting lifecycle patience pipeline protocol shared threads"
     ),
     "reattach": room(
         "covalent_compat descriptions errors patience pipeline settings shared threads"
     ),
     "braket": room(
         "protocol settings packing pipeline collecting threads exchange direct shared staging"
-        " cancelling lifecycle attempts covalent_compat reattach",
+        " asking cancelling lifecycle attempts covalent_compat reattach",
         "covalent",
     ),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.

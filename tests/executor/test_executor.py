@@ -147,7 +147,7 @@ async def test_cancelled_run_is_covalents_cancellation(
     assert await BraketExecutor(local=True).cancel(task, job["jobArn"]) is True
     with pytest.raises(TaskCancelledError):
         await running
-    assert await BraketExecutor(local=True).cancel(task, job["jobArn"]) is False
+    assert await BraketExecutor(local=True).cancel(task, job["jobArn"]) is True
 
 
 # --- the managed interface ----------------------------------------------------------------------

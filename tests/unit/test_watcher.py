@@ -189,7 +189,7 @@ async def test_job_that_was_cancelled_is_asked_about_soon() -> None:
     service = Service()
     waiting = asyncio.ensure_future(service.run("a", 1005.0, 60))
     await asyncio.sleep(1003)
-    service.watcher.soon("a")
+    service.watcher.expect_end("a", 1.5)
     await waiting
     assert now() <= 1005 + 1.6
 
@@ -198,8 +198,13 @@ async def test_job_that_was_cancelled_is_asked_about_soon() -> None:
 async def test_how_a_job_ended_is_remembered() -> None:
     service = Service()
     await service.run("a", 1.0, end="CANCELLED")
-    assert service.watcher.end_of("a") == "CANCELLED"
-    assert service.watcher.end_of("b") == ""
+    end = service.watcher.end_of("a")
+    assert end is not None
+    assert end.status == "CANCELLED"
+    assert service.watcher.end_of("b") is None
+    asked = len(service.calls)
+    assert await service.watcher.wait("a", EPOCH, 30) is end
+    assert len(service.calls) == asked
 
 
 # --- jobs of a kind ----------------------------------------------------------------------------
