@@ -205,8 +205,7 @@ class _Groups:
 
     due: list[Due]
     make: Callable[[], Context]
-    give_up_after: float
-    reachable: bool
+    ctx: Context | None
 
 
 async def _by_identity(due: Iterable[Due], config: Mapping[str, Any]) -> list[_Groups]:
@@ -231,16 +230,21 @@ async def _add_identity(
     try:
         ctx = await quickly(make)
     except BraketPluginError:  # the electron says why, when it is sent or waited for
-        found.setdefault(None, _Groups([], make, 0.0, reachable=False))
+        found.setdefault(None, _Groups([], make, None))
         return None
-    key = ctx.jobs.clients.identity_key
-    patience = float(ctx.settings.give_up_after)
-    found.setdefault(key, _Groups([], make, patience, reachable=True))
+    # Instance types have quotas of their own.
+    key = ctx.jobs.clients.identity_key, ctx.settings.classical_device
+    found.setdefault(key, _Groups([], make, ctx))
     return key
 
 
 async def _go_on_together(groups: _Groups, since: datetime) -> None:
     jobs = await _search(groups, since)
+    if groups.ctx is not None:
+        scheduler = shared.scheduler(groups.ctx.jobs.clients)
+        for job in filter(None, (_job_of(each, jobs) for each in groups.due)):
+            if not job.ended:  # it has a slot, before others are asked for
+                scheduler.adopt(job.arn, groups.ctx.settings.classical_device)
     outcomes = await asyncio.gather(
         *(_bring_on(each, jobs, since) for each in groups.due), return_exceptions=True
     )
@@ -251,23 +255,27 @@ async def _go_on_together(groups: _Groups, since: datetime) -> None:
 
 async def _search(groups: _Groups, since: datetime) -> dict[tuple[str, int], JobSummary]:
     """Find the jobs there are; what is not found is known by its handle, if at all."""
-    if not groups.reachable:
+    if groups.ctx is None:
         return {}
+    patience = float(groups.ctx.settings.give_up_after)
 
     async def ask() -> list[JobSummary]:
         return await quickly(lambda: groups.make().jobs.search(since))
 
     try:
-        return newest_jobs(await patiently(ask, "Looking for jobs", groups.give_up_after))
+        return newest_jobs(await patiently(ask, "Looking for jobs", patience))
     except BraketPluginError as error:  # not allowed, say
         log.warning("Jobs cannot be looked for by their tags: %s", error)
         return {}
 
 
+def _job_of(due: Due, jobs: Mapping[tuple[str, int], JobSummary]) -> JobSummary | None:
+    found = (jobs.get((due.dispatch_id, node_id)) for node_id in due.node_ids)
+    return next(filter(None, found), None)
+
+
 async def _bring_on(due: Due, jobs: Mapping[tuple[str, int], JobSummary], since: datetime) -> None:
-    job = next(
-        (jobs[due.dispatch_id, n] for n in due.node_ids if (due.dispatch_id, n) in jobs), None
-    )
+    job = _job_of(due, jobs)
     arn = job.arn if job else due.handle
     if not isinstance(arn, str):
         log.warning("%s had not become a job: it is submitted now", _name(due))
