@@ -210,6 +210,7 @@ async def _submit(
         raise
     except asyncio.CancelledError:
         if made:  # its answer came after the cancellation: nobody else knows of this job
+            shared.scheduler(ctx.jobs.clients).ended(made[-1])
             await cancel(make, made[-1])
         raise
     except AwsError as error:
@@ -239,6 +240,7 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> JobSummary:
     ctx = await settled(make)
     clients = ctx.jobs.clients
     created = datetime.fromisoformat(data.get("created") or now())
+    shared.scheduler(clients).adopt(arn, ctx.settings.classical_device)
     try:
         watcher = shared.watcher(clients, Asker(make))
         return await watcher.wait(

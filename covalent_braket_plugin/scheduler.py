@@ -3,8 +3,8 @@
 Braket takes few jobs at once (3 by default) and few CreateJob calls a second, and refuses what is
 over at once (``ServiceQuotaExceededException``, HTTP 402; ``ThrottlingException``, 429). So every
 CreateJob of a process goes through here: `covalent_braket_plugin.turns` says who is next,
-`covalent_braket_plugin.slots` whether there is room, and the pace of CreateJob when. Knows neither
-Covalent nor boto3.
+`covalent_braket_plugin.slots` whether there is room, the pace of CreateJob when, and
+`covalent_braket_plugin.telling` tells those who wait. Knows neither Covalent nor boto3.
 
 https://docs.aws.amazon.com/braket/latest/developerguide/braket-quotas.html
 """
@@ -31,6 +31,7 @@ from covalent_braket_plugin.errors import (
 from covalent_braket_plugin.pace import sleep_or
 from covalent_braket_plugin.quotas import NONE_BY_DEFAULT, Limits
 from covalent_braket_plugin.slots import Slots
+from covalent_braket_plugin.telling import Teller
 from covalent_braket_plugin.turns import Standing, Turn, Turns
 
 __all__ = ["Scheduler", "Standing", "WithdrawnError"]
@@ -39,11 +40,6 @@ AT_ONCE = 4
 """CreateJob calls under way at the same time; the threads for short calls are twice as many."""
 PAUSE_SECONDS = (1.0, 30.0)
 """Shortest and longest pause after a call that was throttled or got no usable answer."""
-TELL_SECONDS = 1.0
-"""Who waits longer is told where it stands; so often it is looked who is to be told."""
-TELL_AGAIN_SECONDS = 5.0
-TELL_AT_ONCE = 50
-"""So many are told at a time: telling a thousand together would hold up the event loop."""
 KEPT = 64
 """So many deadlines of electrons that wait no more are kept before they are thrown away."""
 
@@ -79,6 +75,7 @@ class Scheduler:
         self._jitter = jitter
         self._slots = Slots(lambda: limits.quotas, clock, self._factor)
         self._turns = Turns()
+        self._teller = Teller(self._turns, self._slots, clock, sleep)
         self._deadlines: list[tuple[float, int, Turn]] = []
         self._trying: set[asyncio.Task[None]] = set()
         self._troubles = 0
@@ -86,7 +83,6 @@ class Scheduler:
         self._silent_since: float | None = None
         self._changed = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
-        self._telling: asyncio.Task[None] | None = None
         limits.on_change(self._limits_changed)
 
     @property
@@ -167,7 +163,7 @@ class Scheduler:
     def standings(self) -> Mapping[str, list[Standing]]:
         """Tell for each dispatch where its electrons stand that wait, the next one first."""
         found: dict[str, list[Standing]] = {}
-        for turn, standing in self._in_order():
+        for turn, standing in self._teller.in_order():
             found.setdefault(turn.dispatch_id, []).append(standing)
         return found
 
@@ -180,8 +176,8 @@ class Scheduler:
                 self._deadlines = [each for each in self._deadlines if not each[2].done.done()]
                 heapq.heapify(self._deadlines)
             heapq.heappush(self._deadlines, (turn.deadline, turn.number, turn))
-        if turn.told is not None and (self._telling is None or self._telling.done()):
-            self._telling = asyncio.get_running_loop().create_task(self._tell())
+        if turn.told is not None:
+            self._teller.start()
         self._wake()
 
     async def _outcome(self, turn: Turn) -> str:
@@ -364,32 +360,6 @@ class Scheduler:
                 "was submitted. Give it longer, or ask for more concurrent jobs in Service Quotas."
             )
         )
-
-    # --- telling -----------------------------------------------------------------------------
-
-    def _in_order(self) -> list[tuple[Turn, Standing]]:
-        running = self._slots.running
-        slots = {kind: self._slots.limit(kind) for kind in self._turns.kinds}
-        return [
-            (turn, Standing(ahead, running, slots[turn.kind]))
-            for ahead, turn in enumerate(self._turns)
-        ]
-
-    async def _tell(self) -> None:
-        while self._turns:
-            await self._sleep(TELL_SECONDS)
-            now = self._clock()
-            due = [
-                (turn, standing)
-                for turn, standing in self._in_order()
-                if turn.told is not None and now - turn.since >= TELL_SECONDS
-                if turn.standing != standing and now - turn.told_at >= TELL_AGAIN_SECONDS
-            ]
-            for turn, standing in sorted(due, key=lambda each: each[0].told_at)[:TELL_AT_ONCE]:
-                try:
-                    turn.tell(standing, now)
-                except Exception:  # a nicety: it must not stop the others
-                    log.exception("An electron could not be told where it stands")
 
 
 def _zero_quota(kind: str) -> ZeroQuotaError:

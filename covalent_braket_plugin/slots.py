@@ -23,6 +23,11 @@ ALONE_SECONDS = (1.0, 30.0)
 """Shortest and longest pause after a refusal while none of ours runs, whose end we could see."""
 
 
+STALE_SECONDS = 600.0
+"""If nothing was tried or ended for so long, one job more than Service Quotas says is tried: our
+count may be too high, should the end of a job have escaped us, or the quota have been raised."""
+
+
 @dataclass
 class _Learnt:
     """What was learnt about one quota.
@@ -31,6 +36,7 @@ class _Learnt:
         limit: So many ran when one more was refused; None if none was.
         among: So many ran of all kinds then.
         certain: More have run of all kinds since, so it was the quota of this kind.
+        beyond: So many more were made than Service Quotas says.
     """
 
     running: int = 0
@@ -38,6 +44,7 @@ class _Learnt:
     limit: int | None = None
     among: int = 0
     certain: bool = False
+    beyond: int = 0
     again_at: float = 0.0
     refusals: int = 0
 
@@ -57,9 +64,14 @@ class _Learnt:
         alone = min(longest, shortest * 2 ** min(self.refusals - 1, 10))
         self.again_at = now + (PROBE_SECONDS if among else alone * jitter)
 
-    def succeed(self, among: int) -> None:
+    def is_full(self, quota: float) -> bool:
+        return self.busy >= quota + self.beyond
+
+    def succeed(self, among: int, quota: float) -> None:
         self.running += 1
         self.refusals = 0
+        if self.running > quota:
+            self.beyond = self.running - int(quota)
         if self.limit is not None and self.running > self.limit:
             self.limit, self.among = self.running, among
 
@@ -92,6 +104,7 @@ class Slots:
         self._all = _Learnt()
         self._kinds: defaultdict[str, _Learnt] = defaultdict(_Learnt)
         self._jobs: dict[str, str] = {}
+        self._moved_at = clock()
 
     @property
     def running(self) -> int:
@@ -104,8 +117,9 @@ class Slots:
 
     def limit(self, kind: str) -> int | None:
         """How many jobs may run as far as is known, as a job of this kind sees it."""
+        known = self.most or math.inf, self._jobs_quota, self._of(kind)
         learnt = self._all.limit, self._kinds[kind].limit
-        found = min(self._known(kind), *(math.inf if each is None else each for each in learnt))
+        found = min(*known, *(math.inf if each is None else each for each in learnt))
         return None if found == math.inf else int(found)
 
     def room_in(self, kind: str) -> float:
@@ -115,15 +129,17 @@ class Slots:
             0 if at once; infinity if only the end of a job makes room.
         """
         now, own = self._clock(), self._kinds[kind]
-        quota = self._quotas().instances.get(kind, math.inf)
-        if own.busy >= quota or self._all.busy >= self._most():
+        if self.most and self._all.busy >= self.most:
             return math.inf
+        full = own.is_full(self._of(kind)) or self._all.is_full(self._jobs_quota)
+        known = max(0.0, self._moved_at + STALE_SECONDS - now) if full else 0.0
         # A slot of another kind that is free now may have been what was missing.
         freed = not own.certain and self._all.busy < own.among
-        return max(self._all.room_in(now), 0.0 if freed else own.room_in(now))
+        return max(known, self._all.room_in(now), 0.0 if freed else own.room_in(now))
 
     def begin(self, kind: str) -> None:
         """Note that a job of a kind is being made."""
+        self._moved_at = self._clock()
         self._all.trying += 1
         self._kinds[kind].trying += 1
 
@@ -137,9 +153,10 @@ class Slots:
         if job_arn in self._jobs:
             return
         self._jobs[job_arn] = kind
+        self._moved_at = self._clock()
         among = self._all.running + 1
-        self._all.succeed(among)
-        self._kinds[kind].succeed(among)
+        self._all.succeed(among, self._jobs_quota)
+        self._kinds[kind].succeed(among, self._of(kind))
         for each in self._kinds.values():
             each.certain = each.limit is not None and (each.certain or among > each.among)
 
@@ -165,13 +182,15 @@ class Slots:
         kind = self._jobs.pop(job_arn, None)
         if kind is None:
             return False
+        self._moved_at = self._clock()
         self._all.running -= 1
         self._kinds[kind].running -= 1
         return True
 
-    def _most(self) -> float:
+    @property
+    def _jobs_quota(self) -> float:
         jobs = self._quotas().concurrent_jobs
-        return min(self.most or math.inf, math.inf if jobs is None else jobs)
+        return math.inf if jobs is None else jobs
 
-    def _known(self, kind: str) -> float:
-        return min(self._most(), self._quotas().instances.get(kind, math.inf))
+    def _of(self, kind: str) -> float:
+        return self._quotas().instances.get(kind, math.inf)
