@@ -9,10 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from covalent_braket_plugin.aws import Clients, translated
 from covalent_braket_plugin.descriptions import (
@@ -34,6 +34,8 @@ from covalent_braket_plugin.errors import (
 from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome
 
 __all__ = ["Jobs"]
+
+T = TypeVar("T")
 
 _CHUNK_BYTES = 1024 * 1024
 _DOWNLOAD_ATTEMPTS = 3
@@ -207,7 +209,8 @@ class Jobs:
         }
         with translated("SearchJobs"):
             found = self.clients.braket.search_jobs(**query, **_next(token))
-        return Page([summary_of(job) for job in found["jobs"]], found.get("nextToken") or "")
+            jobs = [summary_of(job) for job in found["jobs"]]
+        return Page(jobs, found.get("nextToken") or "")
 
     def search(self, created_after: datetime) -> list[JobSummary]:
         """Ask for all jobs made since then, whosever they are: one call for each 100 of them.
@@ -252,7 +255,7 @@ class Jobs:
         }
         with translated("SearchQuantumTasks"):
             found = self.clients.braket.search_quantum_tasks(**query, **_next(token))
-        tasks = found["quantumTasks"]
+            tasks = found["quantumTasks"]
         still_open = [task["quantumTaskArn"] for task in tasks if task["status"] in _OPEN]
         return Page(still_open, found.get("nextToken") or "")
 
@@ -275,16 +278,20 @@ class Jobs:
             IntegrityError: It is not an outcome.
         """
         try:
-            with translated("GetObject"):
-                answer = self.clients.s3.get_object(Bucket=keys.bucket, Key=keys.outcome)
-                if answer["ContentLength"] > MAX_OUTCOME_BYTES:
-                    raise IntegrityError(
-                        f"{keys.uri(keys.outcome)} has {answer['ContentLength']} bytes: no worker "
-                        "of ours wrote it"
-                    )
-                return Outcome.from_json(answer["Body"].read())
+            return _whole(lambda: self._outcome(keys))
         except NotFoundError:
             return None
+
+    def _outcome(self, keys: Keys) -> Outcome:
+        with translated("GetObject"):
+            answer = self.clients.s3.get_object(Bucket=keys.bucket, Key=keys.outcome)
+            if answer["ContentLength"] > MAX_OUTCOME_BYTES:
+                raise IntegrityError(
+                    f"{keys.uri(keys.outcome)} has {answer['ContentLength']} bytes: no worker "
+                    "of ours wrote it"
+                )
+            body = answer["Body"].read()
+        return Outcome.from_json(body)
 
     def exists(self, bucket: str, keys: Iterable[str]) -> bool:
         """Whether any of the objects is there.
@@ -306,7 +313,10 @@ class Jobs:
             TruncatedError: It has another size than the outcome says.
             DigestError: It has another digest.
         """
-        found = self.download(keys.bucket, node.key, target)
+        _whole(lambda: self._fetch_value(keys, node, target))
+
+    def _fetch_value(self, keys: Keys, node: NodeOutcome, target: Path) -> None:
+        found = self._download_once(keys.bucket, node.key, target)
         if target.stat().st_size != node.size:
             raise TruncatedError(
                 f"The value of node {node.node_id} has {target.stat().st_size} bytes, the outcome "
@@ -318,22 +328,14 @@ class Jobs:
                 f"{node.sha256}: it was changed or damaged on the way, and is not used"
             )
 
-    def download(self, bucket: str, key: str, target: Path) -> str:
+    def download(self, bucket: str, key: str, target: Path) -> None:
         """Download an object to a file, with flat memory.
-
-        Returns:
-            Its SHA-256.
 
         Raises:
             AwsError: S3 refused or did not answer.
+            DigestError: What came is not what S3 keeps.
         """
-        for attempt in range(1, _DOWNLOAD_ATTEMPTS + 1):
-            try:
-                return self._download_once(bucket, key, target)
-            except UnreachableError:  # the stream broke after botocore's own retries were over
-                if attempt == _DOWNLOAD_ATTEMPTS:
-                    raise
-        raise AssertionError("unreachable")
+        _whole(lambda: self._download_once(bucket, key, target))
 
     def _download_once(self, bucket: str, key: str, target: Path) -> str:
         digest = hashlib.sha256()
@@ -396,6 +398,17 @@ class Jobs:
                 f"DeleteObjects left objects behind: {json.dumps(answer['Errors'][:3])}",
                 operation="DeleteObjects",
             )
+
+
+def _whole(fetch: Callable[[], T]) -> T:
+    """Fetch something again if it broke off or was damaged on the way, a few times."""
+    for attempt in range(1, _DOWNLOAD_ATTEMPTS + 1):
+        try:
+            return fetch()
+        except (UnreachableError, IntegrityError):  # after botocore's own retries were over
+            if attempt == _DOWNLOAD_ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
 
 
 def _next(token: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from covalent_braket_plugin.errors import (
     ConflictError,
     CredentialsError,
     DeviceError,
+    DigestError,
     NotFoundError,
     QuotaError,
     RejectedError,
@@ -62,21 +63,29 @@ def translated(operation: str) -> Iterator[None]:
 
     Raises:
         AwsError: What was asked for failed.
+        DigestError: What S3 sent is not what it keeps.
         SettingError: The profile does not exist.
     """
     from botocore.exceptions import (
         BotoCoreError,
         ClientError,
         CredentialRetrievalError,
+        FlexibleChecksumError,
         NoCredentialsError,
         PartialCredentialsError,
         ProfileNotFound,
         SSOError,
         TokenRetrievalError,
     )
+    from botocore.parsers import ResponseParserError
 
     try:
         yield
+    except (KeyError, ResponseParserError) as error:
+        # botocore passes an answer on that broke off: without the members that it must have.
+        raise UnreachableError(
+            f"{operation}: the answer is not whole: {error!r}", operation=operation, transient=True
+        ) from error
     except ClientError as error:
         raise _from_answer(operation, error.response) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
@@ -94,6 +103,8 @@ def translated(operation: str) -> Iterator[None]:
         raise SettingError(
             "profile", error.kwargs.get("profile"), "it must be a profile that exists", ""
         ) from error
+    except FlexibleChecksumError as error:
+        raise DigestError(f"{operation}: S3's own checksum does not fit: {error}") from error
     except BotoCoreError as error:
         raise UnreachableError(
             f"{operation}: no answer from AWS: {error}", operation=operation, transient=True
