@@ -23,6 +23,8 @@ ALONE_SECONDS = (1.0, 30.0)
 """Shortest and longest pause after a refusal while none of ours runs, whose end we could see."""
 
 
+NO_LIMIT = 1_000_000
+"""What the local Braket answers for a quota that it does not enforce; no account has so many."""
 STALE_SECONDS = 600.0
 """If nothing was tried or ended for so long, one job more than Service Quotas says is tried: our
 count may be too high, should the end of a job have escaped us, or the quota have been raised."""
@@ -120,7 +122,7 @@ class Slots:
         known = self.most or math.inf, self._jobs_quota, self._of(kind)
         learnt = self._all.limit, self._kinds[kind].limit
         found = min(*known, *(math.inf if each is None else each for each in learnt))
-        return None if found == math.inf else int(found)
+        return None if found >= NO_LIMIT else int(found)
 
     def room_in(self, kind: str) -> float:
         """Tell in how many seconds one more of a kind may be tried.

@@ -609,6 +609,18 @@ async def test_whoever_has_to_wait_is_told_where_it_stands() -> None:
 
 
 @timed
+async def test_a_quota_that_is_not_enforced_is_not_told_as_a_number() -> None:
+    service = Service(known=Quotas(1_000_000, {M5: 1_000_000}, FAST))
+    service.trouble = lambda: ThrottledError("slow down", transient=True)
+    heard: list[Standing] = []
+    waiting = service.submit("1", told=heard.append)
+    await asyncio.sleep(60)
+    service.trouble = lambda: None
+    await waiting
+    assert heard == [Standing(0, 0, None)]
+
+
+@timed
 async def test_a_thousand_who_wait_are_told_little_by_little() -> None:
     service = Service(slots=3, known=Quotas(3, {}, FAST))
     await asyncio.sleep(0.1)
