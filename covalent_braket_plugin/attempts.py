@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from covalent_braket_plugin import collecting, pipeline, shared
+from covalent_braket_plugin import collecting, kept, pipeline, shared
 from covalent_braket_plugin.asking import ContextMaker
 from covalent_braket_plugin.collecting import Collected
 from covalent_braket_plugin.descriptions import Job, JobSummary
@@ -62,12 +62,16 @@ async def finish(
         LocalBraketError: The local Braket that ran the job is gone.
         CancelledBeforeError: It was cancelled before a further attempt became a job.
     """
+    before = await in_thread(kept.read, place, data["job_arn"])
+    if before is not None:
+        return before
     way = _Way(make, data.get("name", "The electron"), place, nodes, keep_handle)
     while True:
         job = await wait(make, data)
         ctx, collected = await _collected(way, data, job)
         _report(collected)
         again = await _again(way, ctx, collected)
+        await in_thread(kept.keep, place, collected)
         await in_thread(collecting.clear, ctx, collected, nodes)
         if again is None:
             return collected

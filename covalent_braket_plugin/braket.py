@@ -410,10 +410,13 @@ def _refuse_unknown(others: Mapping[str, object], config: Mapping[str, object]) 
 
 @contextlib.asynccontextmanager
 async def _nothing_left(place: Path) -> AsyncIterator[None]:
-    """Remove a group's files if something goes wrong: Covalent will not ask for them again."""
+    """Remove a group's files if something goes wrong: Covalent will not ask for them again.
+
+    Not if the server stops: the next one may.
+    """
     try:
         yield
-    except BaseException:
+    except Exception:
         await in_thread(staging.remove, place)
         raise
 

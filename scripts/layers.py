@@ -88,8 +88,10 @@ ROOMS = {
         "errors local_endpoint descriptions node_log packing patience pipeline protocol scheduler"
         " shared staging threads asking cancelling"
     ),
+    "kept": room("collecting"),
     "attempts": room(
-        "errors asking descriptions collecting lifecycle patience pipeline protocol shared threads"
+        "errors asking collecting descriptions kept lifecycle patience pipeline protocol shared"
+        " threads"
     ),
     "reattach": room(
         "covalent_compat descriptions errors patience pipeline settings shared threads"

@@ -233,6 +233,18 @@ async def test_arn_alone_is_enough_to_receive(executor: BraketExecutor) -> None:
     assert str(update.status) == "COMPLETED"
 
 
+async def test_result_that_a_killed_server_had_brought_back_is_not_lost(
+    executor: BraketExecutor, local_braket: BraketServer
+) -> None:
+    specs, resources, group = staged(executor, add, 1, 2)
+    sent = await executor.send(specs, resources, group)
+    await executor.poll(group, sent)
+    assert objects_of(local_braket, group) == 0
+    (update,) = await executor.receive(group, {"job_arn": sent["job_arn"]})
+    assert str(update.status) == "COMPLETED"
+    assert update.assets["output"].size > 0
+
+
 async def test_same_task_sent_twice_is_one_job(
     executor: BraketExecutor, local_braket: BraketServer
 ) -> None:
