@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import cloudpickle
 import covalent as ct
 
-from tests.support.braket_server import eventually
+from covalent_braket_plugin import local_endpoint
+from tests.support.braket_server import BraketServer, eventually
 from tests.support.proxy import Proxy
 from tests.support.stage import Stage
 
@@ -18,6 +21,7 @@ cloudpickle.register_pickle_by_value(sys.modules[__name__])
 
 ANSWER = 42
 PATIENCE_SECONDS = 60.0
+CREDENTIALS = "[default]\naws_access_key_id = test\naws_secret_access_key = test\n"
 
 
 def answering() -> int:
@@ -47,6 +51,7 @@ class Ended:
         value: What it returned, if it completed.
         jobs: All jobs that were made for it.
         left: Keys of what is left of it in S3.
+        unused: Fault rules that did not strike as often as they should have.
     """
 
     status: str
@@ -54,6 +59,7 @@ class Ended:
     value: Any
     jobs: list[dict[str, Any]]
     left: list[str]
+    unused: list[dict[str, Any]]
 
     @property
     def job_statuses(self) -> list[str]:
@@ -68,18 +74,45 @@ class BadLine:
     Args:
         stage: Both servers.
         proxy: The line.
-        credentials: A credentials file; made here.
+        credentials: A credentials file.
     """
 
     stage: Stage
     proxy: Proxy
     credentials: Path
 
+    @classmethod
+    @contextmanager
+    def to(cls, stage: Stage, folder: Path) -> Iterator[Self]:
+        """Lay a line to a stage's local Braket, and see that it works."""
+        proxy = Proxy(int(stage.braket.endpoint_url.rpartition(":")[2]))
+        line = cls(stage, proxy, folder / "credentials")
+        line.credentials.write_text(CREDENTIALS)
+        try:
+            ended = line.ended(line.start(answering))
+            assert ended.status == "COMPLETED", ended.error
+            yield line
+        finally:
+            proxy.close()
+
+    @classmethod
+    @contextmanager
+    def beside(cls, stage: Stage, folder: Path) -> Iterator[Self]:
+        """Lay a line from the same Covalent server to another local Braket, started here."""
+        braket = BraketServer.started(
+            folder,
+            local_endpoint.worker_command(),
+            local_endpoint.worker_image(),
+            grace_seconds=1.0,
+        )
+        try:
+            with cls.to(replace(stage, braket=braket), folder) as line:
+                yield line
+        finally:
+            braket.stop()
+
     def executor(self, **changes: Any) -> Any:
         """An executor that takes the local Braket for AWS, over the line."""
-        self.credentials.write_text(
-            "[default]\naws_access_key_id = test\naws_secret_access_key = test\n"
-        )
         info = self.stage.braket.info
         settings: dict[str, Any] = {
             "endpoint_url": self.proxy.url,
@@ -92,11 +125,6 @@ class BadLine:
             "give_up_after": PATIENCE_SECONDS,
         }
         return ct.executor.BraketExecutor(**{**settings, **changes})
-
-    def prove(self) -> None:
-        """Run one electron on the whole line: what fails later is no matter of configuration."""
-        ended = self.ended(self.start(answering))
-        assert ended.status == "COMPLETED", ended.error
 
     def mend(self) -> None:
         """Take all faults away."""
@@ -135,13 +163,10 @@ class BadLine:
             result.result if completed else None,
             self.stage.jobs_of(dispatch_id),
             self.stage.objects_of(dispatch_id),
+            self.faults_left(),
         )
 
     def faults_left(self) -> list[dict[str, Any]]:
         """Fault rules that have not hit as often as they should."""
         rules: list[dict[str, Any]] = self.stage.braket.control("GET", "faults")["faults"]
         return rules
-
-    def counted(self, operation: str) -> int:
-        """How often the dispatcher made a call, such as ``braket:CreateJob``."""
-        return self.stage.braket.calls().get("dispatcher", {}).get(operation, 0)
