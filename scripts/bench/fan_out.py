@@ -43,7 +43,9 @@ def _found(
     calls: Mapping[str, int],
     answers: Mapping[str, int],
 ) -> Found:
-    startup = _startup_seconds(jobs)
+    took = [(job["endedAt"] - job["createdAt"]).total_seconds() for job in jobs if "endedAt" in job]
+    startup = statistics.mean(took) - JOB_SECONDS if took else 0.0
+    free = (SLOTS * wall - sum(took)) / ELECTRONS
     rounds = ELECTRONS / SLOTS
     allowed = STRETCH * rounds * JOB_SECONDS + rounds * startup
     braket = {name: n for name, n in sorted(calls.items()) if name.startswith("braket:")}
@@ -68,15 +70,13 @@ def _found(
         notes=[
             f"Start-up {startup:.2f} s: what a job takes beyond its {JOB_SECONDS:g} s, from its own"
             f" createdAt and endedAt, on average. Makespan allowed: {STRETCH} x {rounds:g} x"
-            f" {JOB_SECONDS:g} s, and {rounds:g} start-ups."
+            f" {JOB_SECONDS:g} s, and {rounds:g} start-ups.",
+            f"A slot stood free for {free:.2f} s an electron: until the end of its job was noticed,"
+            " and the next one was made.",
         ],
         figures={
-            "wall_seconds": wall, "startup_seconds": startup, "failed": dict(failed),
+            "wall_seconds": wall, "startup_seconds": startup, "free_seconds": free,
+            "failed": dict(failed),
             "jobs": len(jobs), "calls": dict(calls), "answers": dict(answers),
         },
     )  # fmt: skip
-
-
-def _startup_seconds(jobs: list[dict[str, Any]]) -> float:
-    took = [(job["endedAt"] - job["createdAt"]).total_seconds() for job in jobs if "endedAt" in job]
-    return statistics.mean(took) - JOB_SECONDS if took else 0.0

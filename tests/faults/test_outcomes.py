@@ -81,8 +81,7 @@ def test_value_that_is_shorter_than_the_outcome_says_is_not_used(
 
 def test_value_with_a_flipped_byte_is_not_used(line: BadLine) -> None:
     flip_stored(line, "job")
-    # S3 gives the same bytes however often it is asked.
-    ended = line.ended(line.start(answering, give_up_after=1))
+    ended = line.ended(line.start(answering))
     assert (ended.status, len(ended.jobs)) == ("FAILED", 1)
     assert "checksum" in ended.error
     assert ended.left != []
