@@ -309,11 +309,7 @@ async def _stop(
             await _leave(dispatch, config)
         else:
             for node in _under_way(dispatch):
-                log.warning(
-                    "%s is cancelled: %s",
-                    _title(dispatch.dispatch_id, node),
-                    node.handle or "no job",
-                )
+                _say(dispatch, node, "is cancelled")
             cancelled.append(dispatch.dispatch_id)
             await cancel(dispatch.dispatch_id)
     await dispatcher.cancellations_sent(
@@ -340,18 +336,18 @@ async def _leave(dispatch: Dispatch, config: Mapping[str, Any]) -> None:
     ]
     for node in _under_way(dispatch):
         if settings_of(node, config).on_stop == "leave":
-            log.warning(
-                "%s goes on, and is waited for again when the server starts: %s",
-                _title(dispatch.dispatch_id, node),
-                node.handle or "it has no job yet",
-            )
+            _say(dispatch, node, "goes on, and is waited for again when the server starts")
         else:
-            log.warning(
-                "%s is cancelled: %s", _title(dispatch.dispatch_id, node), node.handle or "no job"
-            )
+            _say(dispatch, node, "is cancelled")
             ending.append(node.node_id)
     if ending:
         await dispatcher.cancel(dispatch.dispatch_id, ending)
+
+
+def _say(dispatch: Dispatch, node: Node, what: str) -> None:
+    if not node.name.startswith(":"):  # steps of Covalent itself are no jobs
+        job = node.handle or "it has no job yet"
+        log.warning("%s %s: %s", _title(dispatch.dispatch_id, node), what, job)
 
 
 def _title(dispatch_id: str, node: Node) -> str:

@@ -201,9 +201,10 @@ def _show_reattached(
     elif not dispatches:
         click.echo("No dispatch of Braket electrons is unfinished.")
     else:
-        _print(("dispatch_id", "node_id", "electron", "status", "found", "job"), rows)
         for each in dispatches:
             click.echo(f"Dispatch {each.dispatch_id} ({each.name}): {each.status}")
+            mine = [row for row in rows if row["dispatch_id"] == each.dispatch_id]
+            _print(("node_id", "electron", "status", "found", "job"), mine)
 
 
 def _print(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
