@@ -17,7 +17,7 @@ from demo_server import _free_port
 from tests.support.braket_server import eventually
 from tests.support.restarts import Open, Theatre
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 
 @pytest.fixture
@@ -90,6 +90,7 @@ def test_where_reattach_is_off_a_command_does_it_and_kept_counters_do_no_harm(
     scene.start()
     mark.touch()
     eventually(lambda: set(scene.jobs(dispatch_id).values()) == {"COMPLETED"})
+    assert "is waited for again" not in scene.log()
     told = scene.told("jobs", "reattach", "--no-wait")
     assert [each["dispatch_id"] for each in told["dispatches"]] == [dispatch_id]
     found = {row["found"] for row in told["electrons"] if row["electron"] == "sum"}

@@ -17,7 +17,7 @@ import pytest
 from tests.support.braket_server import eventually
 from tests.support.stage import Stage
 
-pytestmark = pytest.mark.e2e
+pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 # A QPU runs one job at a time: what is made after the first one stays queued.
 GARNET = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
