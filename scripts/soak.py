@@ -120,7 +120,7 @@ class Verdict:
 
     seed: int
     seconds: float = 0.0
-    ends: dict[str, Counter[str]] = field(default_factory=dict)
+    ends: dict[str, dict[str, int]] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
     answers: dict[str, int] = field(default_factory=dict)
 
@@ -252,7 +252,8 @@ class Soak:
         for plan, node in zip(one.plans, nodes, strict=True):
             status = str(node["status"])
             group = f"{plan.fate}, workflow cancelled" if one.cancelled else plan.fate
-            self.verdict.ends.setdefault(group, Counter())[status] += 1
+            ends = self.verdict.ends.setdefault(group, {})
+            ends[status] = ends.get(status, 0) + 1
             problem = _problem(plan, node, status, cancelled=one.cancelled)
             if problem:
                 self.verdict.wrong.append(f"{one.dispatch_id} electron {plan.number}: {problem}")
@@ -288,7 +289,7 @@ def _table(verdict: Verdict) -> Table:
     for name in ("electrons that", "COMPLETED", "FAILED", "CANCELLED"):
         table.add_column(name, justify="left" if name == "electrons that" else "right")
     for group, ends in sorted(verdict.ends.items()):
-        others = (str(ends[name]) for name in ("COMPLETED", "FAILED", "CANCELLED"))
+        others = (str(ends.get(name, 0)) for name in ("COMPLETED", "FAILED", "CANCELLED"))
         table.add_row(group, *others)
     return table
 
