@@ -17,7 +17,7 @@ class ContextMaker(Protocol):
     """Settles an executor's settings anew; blocking. Credentials may have changed meanwhile."""
 
     def __call__(self, *, may_start: bool) -> Context:
-        """Settle them; ``may_start`` says whether the local Braket may be started for it."""
+        """Settle them; ``may_start`` says whether it is for new work, as in `pipeline.context`."""
 
 
 class Asker:

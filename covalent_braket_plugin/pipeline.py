@@ -95,7 +95,8 @@ def context(
         given: What the executor was made with.
         config: The section ``[executors.braket]``.
         environ: Environment variables.
-        may_start: Whether to start the local Braket if it is wanted and does not run.
+        may_start: Whether this is for new work: then the local Braket is started if it is wanted
+            and does not run, and AWS's files have to be whole.
 
     Raises:
         SettingError: A value breaks a rule.
@@ -107,7 +108,7 @@ def context(
     if settings.local:
         settings = with_local(settings, _local_braket(may_start))
     try:
-        clients = aws.clients_for(settings)
+        clients = aws.clients_for(settings, for_new_work=may_start)
     except UnconfiguredError:
         require_aws(settings)  # says all that is missing, not the region alone
         raise

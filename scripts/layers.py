@@ -54,7 +54,7 @@ ROOMS = {
     "settings": room("errors"),
     "request": room("errors protocol settings"),
     "local_endpoint": room("errors"),
-    "aws": room("__init__ errors settings", "boto3 botocore"),
+    "aws": room("__init__ errors settings", "boto3 botocore urllib3"),
     "descriptions": room("protocol"),
     "jobs": room("errors protocol descriptions aws", "boto3 botocore s3transfer"),
     "pace": room(),

@@ -174,8 +174,13 @@ _cache: OrderedDict[Identity, Clients] = OrderedDict()
 _cache_lock = threading.Lock()
 
 
-def clients_for(settings: Settings) -> Clients:
+def clients_for(settings: Settings, *, for_new_work: bool = True) -> Clients:
     """Find or make the clients for an executor's settings.
+
+    Args:
+        settings: The settings.
+        for_new_work: Whether it is to be said if AWS's files cannot be used any more. A file that
+            is half written, or gone for a moment, must not stop what is under way.
 
     Raises:
         SettingError: The profile does not exist, or AWS's files cannot be read.
@@ -192,8 +197,12 @@ def clients_for(settings: Settings) -> Clients:
     )
     with _cache_lock:
         clients = _cache.get(identity)
-        if clients is None or not clients.refresh():
-            clients = _cache[identity] = Clients(identity)
+        try:
+            if clients is None or not clients.refresh():
+                clients = _cache[identity] = Clients(identity)
+        except SettingError:
+            if clients is None or for_new_work:
+                raise
         _cache.move_to_end(identity)
         while len(_cache) > REMEMBERED:
             _cache.popitem(last=False)

@@ -23,6 +23,7 @@ from covalent_braket_plugin.errors import (
 
 __all__ = ["translated"]
 
+TOO_MANY_REQUESTS, INTERNAL_ERROR = 429, 500
 _ERRORS: dict[str, type[AwsError]] = {
     "AccessDenied": AccessError,
     "AccessDeniedException": AccessError,
@@ -31,13 +32,19 @@ _ERRORS: dict[str, type[AwsError]] = {
     "ExpiredTokenException": CredentialsError,
     "InvalidAccessKeyId": CredentialsError,
     "InvalidClientTokenId": CredentialsError,
+    "InvalidSignatureException": CredentialsError,
+    "InvalidToken": CredentialsError,
     "RequestExpired": CredentialsError,
     "SignatureDoesNotMatch": CredentialsError,
+    "TokenRefreshRequired": CredentialsError,
     "UnrecognizedClientException": CredentialsError,
     "403": AccessError,
     "ServiceQuotaExceededException": QuotaError,
     "RequestLimitExceeded": ThrottledError,
+    "RequestThrottled": ThrottledError,
+    "RequestThrottledException": ThrottledError,
     "SlowDown": ThrottledError,
+    "ThrottledException": ThrottledError,
     "Throttling": ThrottledError,
     "ThrottlingException": ThrottledError,
     "TooManyRequestsException": ThrottledError,
@@ -51,6 +58,13 @@ _ERRORS: dict[str, type[AwsError]] = {
     "OperationAborted": ConflictError,
     "DeviceOfflineException": DeviceError,
     "DeviceRetiredException": DeviceError,
+    # Answers of S3 to what did not arrive whole; AWS gives them with 400.
+    "BadDigest": UnreachableError,
+    "IncompleteBody": UnreachableError,
+    "PriorRequestNotComplete": UnreachableError,
+    "RequestTimeout": UnreachableError,
+    "RequestTimeoutException": UnreachableError,
+    "XAmzContentSHA256Mismatch": UnreachableError,
 }
 
 
@@ -66,11 +80,17 @@ def translated(operation: str) -> Iterator[None]:
         DigestError: What S3 sent is not what it keeps.
         SettingError: The profile does not exist.
     """
+    from botocore import exceptions
     from botocore.exceptions import (
         BotoCoreError,
+        ChecksumError,
         ClientError,
+        ConnectionError,
         CredentialRetrievalError,
         FlexibleChecksumError,
+        HTTPClientError,
+        IncompleteReadError,
+        MetadataRetrievalError,
         NoCredentialsError,
         PartialCredentialsError,
         ProfileNotFound,
@@ -78,6 +98,7 @@ def translated(operation: str) -> Iterator[None]:
         TokenRetrievalError,
     )
     from botocore.parsers import ResponseParserError
+    from urllib3.exceptions import HTTPError
 
     try:
         yield
@@ -95,7 +116,13 @@ def translated(operation: str) -> Iterator[None]:
             "`credentials` on the executor.",
             operation=operation,
         ) from error
-    except (CredentialRetrievalError, SSOError, TokenRetrievalError) as error:
+    except (
+        CredentialRetrievalError,
+        MetadataRetrievalError,
+        SSOError,
+        TokenRetrievalError,
+        getattr(exceptions, "LoginError", SSOError),  # since botocore 1.41
+    ) as error:
         raise CredentialsError(
             f"{operation}: the AWS credentials cannot be had: {error}", operation=operation
         ) from error
@@ -105,9 +132,19 @@ def translated(operation: str) -> Iterator[None]:
         ) from error
     except FlexibleChecksumError as error:
         raise DigestError(f"{operation}: S3's own checksum does not fit: {error}") from error
-    except BotoCoreError as error:
+    except (
+        ConnectionError,
+        HTTPClientError,
+        IncompleteReadError,
+        ChecksumError,
+        HTTPError,
+    ) as error:
         raise UnreachableError(
             f"{operation}: no answer from AWS: {error}", operation=operation, transient=True
+        ) from error
+    except BotoCoreError as error:  # a parameter or a file of AWS's that boto3 itself refuses
+        raise RejectedError(
+            f"{operation} was not sent: boto3 refused it: {error}", operation=operation
         ) from error
 
 
@@ -115,7 +152,10 @@ def _from_answer(operation: str, response: dict[str, Any]) -> AwsError:
     error = response.get("Error", {})
     code, message = str(error.get("Code", "")), str(error.get("Message", ""))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    kind = _ERRORS.get(code) or (UnreachableError if status >= 500 else RejectedError)
+    kind = _ERRORS.get(code) or _by_status(status)
+    if kind is CredentialsError:
+        # The rest of it may be the canonical request, with the session token in it.
+        message = message.partition("\n")[0]
     return kind(
         f"{operation} was refused: {code}: {message}",
         code=code,
@@ -123,3 +163,9 @@ def _from_answer(operation: str, response: dict[str, Any]) -> AwsError:
         status=status,
         transient=kind in (UnreachableError, ThrottledError),
     )
+
+
+def _by_status(status: int) -> type[AwsError]:
+    if status == TOO_MANY_REQUESTS:
+        return ThrottledError
+    return UnreachableError if status >= INTERNAL_ERROR else RejectedError

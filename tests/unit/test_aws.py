@@ -157,6 +157,9 @@ def test_a_file_half_written_stops_no_call_under_way_but_new_electrons_hear_of_i
     assert sts.asked_by(clients) == "GOOD"
     with pytest.raises(SettingError, match="INI"):
         clients_for(wanted)
+    assert clients_for(wanted, for_new_work=False) is clients
+    own.unlink()
+    assert clients_for(wanted, for_new_work=False) is clients
     own.write_text(keys("BETTER"))
     assert sts.asked_by(clients) == "BETTER"
 
