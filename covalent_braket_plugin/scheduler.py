@@ -40,6 +40,8 @@ AT_ONCE = 4
 """CreateJob calls under way at the same time; the threads for short calls are twice as many."""
 PAUSE_SECONDS = (1.0, 30.0)
 """Shortest and longest pause after a call that was throttled or got no usable answer."""
+OWN_FAILURES = 5
+"""Who got no usable answer so often in a row lets others go first: it may be the only one."""
 KEPT = 64
 """So many deadlines of electrons that wait no more are kept before they are thrown away."""
 
@@ -130,7 +132,7 @@ class Scheduler:
         if withdrawn is not None and withdrawn.is_set():
             raise WithdrawnError
         if self._has_none(kind):
-            raise _zero_quota(kind)
+            raise self._zero_quota(kind)
         self._slots.most = most
         now = self._clock()
         turn = Turn(
@@ -259,10 +261,11 @@ class Scheduler:
         finally:
             self._slots.end_try(turn.kind)
         if problem is None:
-            self._answered()
+            self._answered(turn)
             self._troubles = 0
             self._slots.made(job_arn, turn.kind)
             turn.finish(job_arn)
+            self._refuse_those_without_quota()
         elif isinstance(problem, AwsError):
             self._failed(turn, problem)
         else:  # a defect of ours must not leave an electron waiting for ever
@@ -272,42 +275,45 @@ class Scheduler:
 
     def _failed(self, turn: Turn, error: AwsError) -> None:
         if isinstance(error, ThrottledError):
-            self._answered()
+            self._answered(turn)
             self._pace.slow_down()
             self._pause()
             self._put_back(turn)
         elif isinstance(error, QuotaError):
-            self._answered()
+            self._answered(turn)
             self._refused(turn, error)
         elif may_pass(error):
             turn.unsure = turn.unsure or error.transient
             self._unanswered(turn, error)
         else:
-            self._answered()
+            self._answered(turn)
             turn.finish(_honest(error, turn.unsure))
 
     def _refused(self, turn: Turn, error: AwsError) -> None:
-        unknown = turn.kind not in self._limits.quotas.instances
-        alone = not self._slots.running_of(turn.kind)
-        if self._has_none(turn.kind) or (turn.kind in NONE_BY_DEFAULT and unknown and alone):
-            turn.finish(_zero_quota(turn.kind))
-            return
         log.info("%s more wait for a slot: %s", self.waiting + 1, error)
         self._slots.refused(turn.kind)
-        self._put_back(turn)
+        if self._has_none(turn.kind) or self._learnt_none(turn.kind):
+            turn.finish(_honest(self._zero_quota(turn.kind), turn.unsure))
+        else:
+            self._put_back(turn)
+        self._refuse_those_without_quota()
 
-    def _answered(self) -> None:
+    def _answered(self, turn: Turn) -> None:
         self._silent_since = None
+        turn.failures, turn.failing_since = 0, math.inf
 
     def _unanswered(self, turn: Turn, error: AwsError) -> None:
         now = self._clock()
         if self._silent_since is None:
             self._silent_since = now
             log.warning("No job can be made now, it will be tried again: %s", error)
+        turn.failures += 1
+        turn.failing_since = min(turn.failing_since, now)
         self._pause()
         self._put_back(turn)
         for each in list(self._turns):
-            if now - max(each.since, self._silent_since) >= each.give_up_after:
+            silent_since = min(each.failing_since, max(each.since, self._silent_since))
+            if now - silent_since >= each.give_up_after:
                 self._turns.remove(each)
                 each.finish(_honest(error, each.unsure))
 
@@ -321,7 +327,10 @@ class Scheduler:
         return 0.5 + 0.5 * self._jitter()
 
     def _put_back(self, turn: Turn) -> None:
-        self._turns.put_back(turn)
+        if turn.failures < OWN_FAILURES:
+            self._turns.put_back(turn)
+        else:
+            self._turns.put_last(turn)
         if turn.abandoned:
             self._turns.remove(turn)
         elif turn.withdrawn is not None and turn.withdrawn.is_set() and not turn.unsure:
@@ -330,15 +339,40 @@ class Scheduler:
         elif self._clock() >= turn.deadline:
             self._time_out(turn)
 
+    # --- quotas that are zero ------------------------------------------------------------------
+
     def _limits_changed(self) -> None:
-        for turn in list(self._turns):
-            if self._has_none(turn.kind) and not turn.unsure:
-                self._turns.remove(turn)
-                turn.finish(_zero_quota(turn.kind))
+        self._refuse_those_without_quota()
         self._wake()
+
+    def _refuse_those_without_quota(self) -> None:
+        learnt = set(filter(self._learnt_none, NONE_BY_DEFAULT))
+        none = learnt.union(filter(self._has_none, self._turns.kinds))
+        for turn in list(self._turns) if none else ():
+            if turn.kind in none and not turn.unsure:
+                self._turns.remove(turn)
+                turn.finish(self._zero_quota(turn.kind))
+        for kind in learnt:
+            self._slots.forget(kind)
 
     def _has_none(self, kind: str) -> bool:
         return self._limits.quotas.instances.get(kind) == 0
+
+    def _learnt_none(self, kind: str) -> bool:
+        unknown = kind not in self._limits.quotas.instances
+        return kind in NONE_BY_DEFAULT and unknown and self._slots.surely_none(kind)
+
+    def _zero_quota(self, kind: str) -> ZeroQuotaError:
+        why = f"this account's quota of {kind} for jobs is 0"
+        if not self._has_none(kind):
+            why = f"Braket refused it as if the quota were 0, and new accounts have no {kind}"
+        return ZeroQuotaError(
+            f"classical_device={kind!r} cannot be used: {why} in this region, so waiting does not "
+            "help. Choose another classical_device, or ask for more in Service Quotas: Amazon "
+            f"Braket, 'Maximum number of instances of {kind} for jobs'.",
+            code="ServiceQuotaExceededException",
+            operation="CreateJob",
+        )
 
     # --- time-outs ---------------------------------------------------------------------------
 
@@ -360,16 +394,6 @@ class Scheduler:
                 "was submitted. Give it longer, or ask for more concurrent jobs in Service Quotas."
             )
         )
-
-
-def _zero_quota(kind: str) -> ZeroQuotaError:
-    return ZeroQuotaError(
-        f"classical_device={kind!r} cannot be used: this account's quota of {kind} for jobs is 0 "
-        "in this region, so waiting does not help. Choose another classical_device, or ask for "
-        f"more in Service Quotas: Amazon Braket, 'Maximum number of instances of {kind} for jobs'.",
-        code="ServiceQuotaExceededException",
-        operation="CreateJob",
-    )
 
 
 def _honest(error: AwsError, unsure: bool) -> AwsError:

@@ -113,10 +113,6 @@ class Slots:
         """How many jobs run that were made or adopted here."""
         return self._all.running
 
-    def running_of(self, kind: str) -> int:
-        """How many jobs of a kind run that were made or adopted here."""
-        return self._kinds[kind].running
-
     def limit(self, kind: str) -> int | None:
         """How many jobs may run as far as is known, as a job of this kind sees it."""
         known = self.most or math.inf, self._jobs_quota, self._of(kind)
@@ -138,6 +134,15 @@ class Slots:
         # A slot of another kind that is free now may have been what was missing.
         freed = not own.certain and self._all.busy < own.among
         return max(known, self._all.room_in(now), 0.0 if freed else own.room_in(now))
+
+    def surely_none(self, kind: str) -> bool:
+        """Whether a kind was refused as such: although nothing ran, or less than runs of others."""
+        own = self._kinds[kind]
+        return own.limit == 0 and (own.certain or own.among == 0)
+
+    def forget(self, kind: str) -> None:
+        """Forget what was learnt about a kind: its quota may be raised any time."""
+        self._kinds[kind].forget()
 
     def begin(self, kind: str) -> None:
         """Note that a job of a kind is being made."""

@@ -42,6 +42,8 @@ class Turn:
         number: When it came, counted; orders those of one dispatch.
         before: When its dispatch had the turn before this one's.
         unsure: A call was made that got no usable answer: there may be a job.
+        failures: So many calls, one after the other, got no usable answer.
+        failing_since: When the first of these was made; infinity if the last one got an answer.
         abandoned: Nobody waits for it any more.
     """
 
@@ -57,6 +59,8 @@ class Turn:
     number: int = 0
     before: int = 0
     unsure: bool = False
+    failures: int = 0
+    failing_since: float = math.inf
     abandoned: bool = False
     trying: asyncio.Task[None] | None = None
     standing: Standing | None = None
@@ -128,6 +132,10 @@ class Turns:
             queue.move_to_end(each, last=False)
         line = self._lines[turn.dispatch_id]
         line.last = min(line.last, turn.before)
+
+    def put_last(self, turn: Turn) -> None:
+        """Put one back behind those of its dispatch that wait now."""
+        self.add(turn)
 
     def find(self, kinds: Collection[str]) -> Turn | None:
         """Find the next one of these kinds; it stays where it is."""

@@ -334,6 +334,47 @@ async def test_such_a_type_waits_as_others_do_when_the_account_has_some() -> Non
 
 
 @timed
+async def test_such_a_type_waits_while_jobs_of_others_have_all_slots() -> None:
+    service = Service(known=PUBLISHED, slots=3, g4dn_xlarge=1)
+    others = [asyncio.ensure_future(service.run(str(number), 50)) for number in range(3)]
+    await asyncio.sleep(5)
+    assert await service.submit("4", kind=G4) == "4"
+    await asyncio.gather(*others)
+
+
+@timed
+async def test_such_a_type_waits_although_the_first_of_several_is_answered_last() -> None:
+    service = Service(known=PUBLISHED, g4dn_xlarge=1)
+
+    async def late() -> str:
+        made = await service.create("late", G4)()
+        await asyncio.sleep(1)
+        return made
+
+    first = asyncio.ensure_future(service.scheduler.submit("d", late, kind=G4))
+    others = [asyncio.ensure_future(service.run(str(n), 5, kind=G4)) for n in range(3)]
+    await first
+    service.end("late")
+    assert await asyncio.gather(*others) == ["0", "1", "2"]
+
+
+@timed
+async def test_such_a_type_fails_as_soon_as_more_jobs_of_another_run() -> None:
+    service = Service(known=PUBLISHED, slots=3, g4dn_xlarge=0)
+    await asyncio.gather(*(service.submit(str(number)) for number in range(2)))
+    refused = [service.submit(name, kind=G4) for name in ("a", "b")]
+    await asyncio.sleep(30)
+    assert not any(each.done() for each in refused)
+    await service.submit("3")
+    for each in refused:
+        with pytest.raises(ZeroQuotaError, match=r"new accounts have no ml\.g4dn\.xlarge"):
+            await each
+    service.of_kind[G4] = 1
+    service.end("0")
+    assert await service.submit("raised meanwhile", kind=G4) == "raised meanwhile"
+
+
+@timed
 async def test_electrons_that_wait_fail_when_their_quota_turns_out_to_be_zero() -> None:
     service = Service(slots=0, known=NO_LIMITS)
     waiting = service.submit("1")
@@ -557,7 +598,7 @@ async def test_after_too_long_without_an_answer_all_say_so_and_whether_there_may
     found = await asyncio.gather(*jobs, return_exceptions=True)
     assert 600 <= now() < 640
     tried = [isinstance(each, UnreachableError) and each.transient for each in found]
-    assert 1 <= sum(tried) <= 4
+    assert 1 <= sum(tried) <= 8
     assert all(isinstance(each, UnreachableError) and each.code == "X" for each in found)
 
 
@@ -569,6 +610,24 @@ async def test_a_refusal_after_a_lost_answer_says_that_there_may_be_a_job() -> N
     with pytest.raises(AccessError) as caught:
         await service.submit("1")
     assert caught.value.transient
+
+
+@timed
+async def test_an_electron_that_alone_gets_no_answer_takes_no_other_with_it() -> None:
+    service = Service()
+
+    async def never() -> str:
+        raise UnreachableError("a fault for this one", transient=True)
+
+    alone = asyncio.ensure_future(service.scheduler.submit("d", never, give_up_after=600))
+    await asyncio.sleep(1)
+    others = [service.submit(str(n), dispatch=d) for n, d in enumerate("ddddeeee")]
+    assert await asyncio.gather(*others) == list("01234567")
+    assert now() < 120
+    with pytest.raises(UnreachableError) as caught:
+        await alone
+    assert caught.value.transient
+    assert 600 <= now() < 660
 
 
 @timed
