@@ -18,7 +18,13 @@ from covalent_braket_plugin.asking import ContextMaker
 from covalent_braket_plugin.collecting import Collected
 from covalent_braket_plugin.descriptions import Job, JobSummary
 from covalent_braket_plugin.errors import BraketPluginError
-from covalent_braket_plugin.lifecycle import KeepHandle, make_job, settled, wait
+from covalent_braket_plugin.lifecycle import (
+    CancelledBeforeError,
+    KeepHandle,
+    make_job,
+    settled,
+    wait,
+)
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
 from covalent_braket_plugin.protocol import Keys, Task
@@ -70,8 +76,13 @@ async def finish(
         job = await wait(make, data)
         ctx, collected = await _collected(way, data, job)
         _report(collected)
-        again = await _again(way, ctx, collected)
-        await in_thread(kept.keep, place, collected)
+        try:
+            again = await _again(way, ctx, collected)
+        except CancelledBeforeError:
+            await in_thread(collecting.clear, ctx, collected, nodes)
+            raise
+        if again is None:
+            await in_thread(kept.keep, place, collected)
         await in_thread(collecting.clear, ctx, collected, nodes)
         if again is None:
             return collected
@@ -121,8 +132,9 @@ async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any
     try:
         return await _next_job(way, ctx, keys, task)
     except BraketPluginError as error:
-        way.history.append(f"Attempt {attempt + 1} could not be made: {error}")
-        log.error("%s", way.history[-1])
+        text = f"Attempt {attempt + 1} could not be made: {error}"
+        log.error("%s", text)
+        await in_thread(collecting.add, collected, text)
         return None
 
 

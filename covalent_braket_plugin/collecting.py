@@ -17,11 +17,12 @@ from covalent_braket_plugin.errors import (
     IntegrityError,
     NoOutcomeError,
     UncommittedError,
+    may_pass,
 )
 from covalent_braket_plugin.pipeline import Context, remove
 from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome, Stream
 
-__all__ = ["Collected", "Texts", "clear", "collect", "collect_glue"]
+__all__ = ["Collected", "Texts", "add", "clear", "collect", "collect_glue"]
 
 log = logging.getLogger(__name__)
 
@@ -131,6 +132,13 @@ def _described(ctx: Context, job: JobSummary, outcome: Outcome | None = None) ->
     if outcome is not None and outcome.status == "completed":
         return Job(**vars(job))
     return ctx.jobs.describe(job.arn)
+
+
+def add(collected: Collected, line: str) -> None:
+    """Add a line to what users read about each node that failed."""
+    for texts in (*collected.texts.values(), collected.rest):
+        if texts.error is not None:
+            _append(texts.error, f"{line}\n")
 
 
 def clear(ctx: Context, collected: Collected, nodes: Iterable[int] = ()) -> None:
@@ -282,10 +290,18 @@ def _written(file: Path) -> Path | None:
 
 
 def _fetch_stream(ctx: Context, keys: Keys, stream: Stream, target: Path) -> None:
-    if stream.key:
-        ctx.jobs.download(keys.bucket, stream.key, target)
-    else:
+    if not stream.key:
         _append(target, stream.text)
+        return
+    try:
+        ctx.jobs.download(keys.bucket, stream.key, target)
+    except BraketPluginError as error:
+        if may_pass(error):
+            raise
+        # What was printed can never decide an electron's fate.
+        log.warning("%s could not be read: %s", keys.uri(stream.key), error)
+        target.unlink(missing_ok=True)
+        _append(target, f"{keys.uri(stream.key)} could not be read: {error}\n")
 
 
 def _append(target: Path, text: str) -> None:

@@ -310,10 +310,16 @@ class Jobs:
 
         Raises:
             AwsError: S3 refused or did not answer.
-            TruncatedError: It has another size than the outcome says.
+            TruncatedError: It has another size than the outcome says, or is not there.
             DigestError: It has another digest.
         """
-        _whole(lambda: self._fetch_value(keys, node, target))
+        try:
+            _whole(lambda: self._fetch_value(keys, node, target))
+        except NotFoundError as error:
+            raise TruncatedError(
+                f"The value of node {node.node_id} is not there any more, the outcome says that "
+                f"it has {node.size} bytes: {error}"
+            ) from error
 
     def _fetch_value(self, keys: Keys, node: NodeOutcome, target: Path) -> None:
         found = self._download_once(keys.bucket, node.key, target)

@@ -7,6 +7,7 @@ it not for this note: the next one finds the files where the first had put them.
 from __future__ import annotations
 
 import json
+import logging
 import os
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,11 @@ __all__ = ["keep", "read"]
 
 NOTE = "kept.json"
 
+log = logging.getLogger(__name__)
+
 
 def keep(place: Path, collected: Collected) -> None:
-    """Note what came back.
+    """Note what came back; a full disk is no reason to lose it.
 
     Args:
         place: Directory of the files.
@@ -35,8 +38,11 @@ def keep(place: Path, collected: Collected) -> None:
         "rest": _names(collected.rest),
     }
     half = place / f"{NOTE}.half"
-    half.write_text(json.dumps(note), encoding="utf-8")
-    os.replace(half, place / NOTE)
+    try:
+        half.write_text(json.dumps(note), encoding="utf-8")
+        os.replace(half, place / NOTE)
+    except OSError as error:
+        log.warning("What came back of %s is not noted: %s", collected.job.arn, error)
 
 
 def read(place: Path, job_arn: str) -> Collected | None:

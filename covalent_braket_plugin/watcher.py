@@ -41,8 +41,8 @@ AT_ONCE = 4
 """GetJob calls under way at the same time: more would only fill the threads if AWS hangs."""
 BACKLOG = 10
 """With so many GetJob calls lined up, a search is the sooner answer."""
-UNKNOWN_AT_FIRST_SECONDS = 60.0
-"""A job may not be found for a moment after it was made."""
+UNKNOWN_SECONDS = 60.0
+"""A job may not be found for a moment after it was made, and wherever one of AWS's copies lags."""
 FINAL_SECONDS = {"FAILED": 120.0}
 FINAL_DEFAULT_SECONDS = 10.0
 """For so long the end of a job is kept back until GetJob has told the rest: why it failed, say."""
@@ -294,9 +294,9 @@ class Watcher(Generic[D]):
         if isinstance(error, ThrottledError):
             self._pace(operation).slow_down()
         unknown = isinstance(error, NotFoundError)
-        young = now - watch.started < UNKNOWN_AT_FIRST_SECONDS
-        patient = now - watch.answered_at < watch.patience_seconds
-        if (may_pass(error) and patient) or (unknown and young):
+        silent = now - watch.answered_at
+        patient = silent < (UNKNOWN_SECONDS if unknown else watch.patience_seconds)
+        if patient and (may_pass(error) or unknown):
             watch.next_at = now + self._pause(watch.failures, error)
             watch.pause = 0.0
             watch.failures += 1

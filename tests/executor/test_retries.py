@@ -127,6 +127,22 @@ async def test_when_retries_are_used_up_the_error_says_which_attempt_it_was(benc
     assert bench.runs == len(bench.jobs()) == 2
 
 
+async def test_attempt_that_cannot_be_made_is_told_where_the_failure_is(bench: Bench) -> None:
+    def breaks_down_late(file: str) -> None:
+        begin(file)
+        time.sleep(1)
+        os.kill(os.getppid(), signal.SIGKILL)
+
+    running = asyncio.ensure_future(bench.run(bench.executor(retries=1), breaks_down_late))
+    await asyncio.to_thread(eventually, lambda: bench.runs)
+    refused = {"kind": "error", "code": "AccessDeniedException", "status": 403}
+    bench.server.faults({"operation": "CreateJob", **refused})
+    with pytest.raises(TaskRuntimeError, match="NoOutcomeError: ") as raised:
+        await running
+    assert "Attempt 2 could not be made: CreateJob was refused" in str(raised.value)
+    assert bench.left() == []
+
+
 async def test_exception_of_the_users_code_is_not_retried_unless_asked(bench: Bench) -> None:
     with pytest.raises(TaskRuntimeError, match="not finite"):
         await bench.run(bench.executor(retries=3), fails_once)

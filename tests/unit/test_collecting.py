@@ -125,6 +125,24 @@ def test_value_of_another_length_is_refused_and_kept(left: Left, value: bytes) -
     assert left.there(left.keys.value(3))
 
 
+def test_value_that_is_not_there_any_more_is_said_to_be_missing(left: Left) -> None:
+    left.put(left.keys.outcome, left.outcome().to_json())
+    text = left.refused()
+    assert text.startswith("TruncatedError: The value of node 3 is not there")
+    assert ARN in text
+
+
+def test_value_counts_although_what_was_printed_is_lost(left: Left) -> None:
+    left.put(left.keys.value(3), VALUE)
+    stdout = Stream(key=left.keys.stream("stdout"))
+    left.put(left.keys.outcome, left.outcome(stdout=stdout).to_json())
+    found = left.collect()
+    assert (found.kind, found.values[3].read_bytes()) == ("", VALUE)
+    text = found.texts_of(3).stdout
+    assert text is not None
+    assert "could not be read" in text.read_text()
+
+
 @pytest.mark.parametrize("status", ["COMPLETED", "FAILED"])
 def test_job_that_left_nothing_is_said_to_have_left_nothing(left: Left, status: str) -> None:
     left.put(left.keys.payload, b"payload")

@@ -392,6 +392,14 @@ async def test_job_may_be_unknown_right_after_it_was_made() -> None:
 
 
 @virtual
+async def test_job_that_runs_may_be_unknown_for_a_moment() -> None:
+    service = Service()
+    gone = NotFoundError("one of the copies lags")
+    service.trouble = lambda when, operation, arn: gone if 300 < when < 340 else None
+    assert (await service.run("a", 600.0)).status == "COMPLETED"
+
+
+@virtual
 async def test_job_that_stays_unknown_is_an_error() -> None:
     service = Service()
     service.trouble = lambda when, operation, arn: NotFoundError("no such job")
