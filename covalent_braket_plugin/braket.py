@@ -403,7 +403,7 @@ def _refuse_unknown(others: Mapping[str, object], config: Mapping[str, object]) 
     for name, meant in unknown(others):
         hint = f" Did you mean {meant!r}?" if meant else ""
         if name in config and same(others[name], config[name]):
-            warnings.warn(f"[executors.braket] {name} is not used any more.{hint}", stacklevel=3)
+            warnings.warn(f"[executors.braket] {name} is not a setting.{hint}", stacklevel=3)
         else:
             raise TypeError(f"BraketExecutor has no setting {name!r}.{hint}")
 

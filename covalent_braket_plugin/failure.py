@@ -123,7 +123,8 @@ def _what_happened(
 ) -> str:
     if "MAX_RUNTIME_EXCEEDED" in events:
         return (
-            f"{_call(name)} ran into its time limit: {failure_reason or 'the job was stopped'}. "
+            f"{_call(name)} ran into its time limit: "
+            f"{failure_reason.rstrip('.') or 'the job was stopped'}. "
             "Raise `time_limit` (seconds) on the executor, or do less in one electron."
         )
     if outcome is None:

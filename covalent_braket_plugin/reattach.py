@@ -54,6 +54,12 @@ async def wake(config: Config) -> None:
     alone = await in_thread(server.alone)
     families = await in_thread(_families)
     wanted = [family for family in families if any(_wants(each, config()) for each in family)]
+    for dispatch in (each for family in families if family not in wanted for each in family):
+        log.warning(
+            "Dispatch %s is left: its setting `reattach` is off. `covalent-braket jobs reattach` "
+            "goes on with it.",
+            dispatch.dispatch_id,
+        )
     if wanted and not alone:
         log.warning(
             "%s unfinished dispatches have Braket jobs, but another Covalent server uses the same "
@@ -82,20 +88,23 @@ async def again(dispatch_id: str, config: Mapping[str, Any]) -> None:
 
 
 def _families() -> list[list[Dispatch]]:
-    """What earlier servers left in which electrons of ours are: dispatches with sublattices."""
+    """What earlier servers left in which electrons of ours are: dispatches with sublattices.
+
+    Also where all of ours have ended: nobody else would bring such a dispatch to its end.
+    """
     families: dict[str, list[Dispatch]] = {}
     for dispatch in store.dispatches(UNFINISHED):
         if dispatch.began < server.STARTED:
             families.setdefault(dispatch.root_id, []).append(dispatch)
-    return [family for family in families.values() if any(map(_ours_open, family))]
+    return [family for family in families.values() if any(map(_ours, family))]
 
 
-def _ours_open(dispatch: Dispatch) -> list[Node]:
-    return [node for node in dispatch.nodes.values() if node.executor == OURS and not node.ended]
+def _ours(dispatch: Dispatch) -> list[Node]:
+    return [node for node in dispatch.nodes.values() if node.executor == OURS]
 
 
 def _wants(dispatch: Dispatch, config: Mapping[str, Any]) -> bool:
-    return any(settings_of(node, config).reattach for node in _ours_open(dispatch))
+    return any(settings_of(node, config).reattach for node in _ours(dispatch))
 
 
 def settings_of(node: Node, config: Mapping[str, Any]) -> Settings:
@@ -320,7 +329,7 @@ async def _stop(
 def _under_way(dispatch: Dispatch) -> list[Node]:
     if dispatch.status == "NEW_OBJECT":  # nobody has started it
         return []
-    return [node for node in _ours_open(dispatch) if dispatch.ready(node)]
+    return [node for node in _ours(dispatch) if not node.ended and dispatch.ready(node)]
 
 
 def _leaves(dispatch: Dispatch, config: Mapping[str, Any]) -> bool:
@@ -335,13 +344,20 @@ async def _leave(dispatch: Dispatch, config: Mapping[str, Any]) -> None:
         if node.status == "RUNNING" and node.executor != OURS and not node.name.startswith(":")
     ]
     for node in _under_way(dispatch):
-        if settings_of(node, config).on_stop == "leave":
-            _say(dispatch, node, "goes on, and is waited for again when the server starts")
+        settings = settings_of(node, config)
+        if settings.on_stop == "leave":
+            _say(dispatch, node, _stays(node, settings))
         else:
             _say(dispatch, node, "is cancelled")
             ending.append(node.node_id)
     if ending:
         await dispatcher.cancel(dispatch.dispatch_id, ending)
+
+
+def _stays(node: Node, settings: Settings) -> str:
+    what = "goes on, and is waited for again" if node.handle else "stays, and is submitted"
+    how = "when the server starts" if settings.reattach else "by `covalent-braket jobs reattach`"
+    return f"{what} {how}"
 
 
 def _say(dispatch: Dispatch, node: Node, what: str) -> None:

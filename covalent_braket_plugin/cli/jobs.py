@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import time
 import urllib.request
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,16 +13,21 @@ from typing import Any, NamedTuple
 import click
 from rich.table import Table
 
-from covalent_braket_plugin import local_endpoint, pipeline
+from covalent_braket_plugin import aws, local_endpoint
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
 from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.covalent_compat import store
 from covalent_braket_plugin.covalent_compat.release import CHECKED_RELEASES, checked_release
 from covalent_braket_plugin.covalent_compat.store import Dispatch, Node
 from covalent_braket_plugin.descriptions import JobSummary
-from covalent_braket_plugin.errors import BraketPluginError, LocalBraketError
+from covalent_braket_plugin.errors import (
+    BraketPluginError,
+    LocalBraketError,
+    UnconfiguredError,
+)
 from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.reattach import OURS, UNFINISHED, newest_jobs, task_of
+from covalent_braket_plugin.settings import check_one
 
 __all__ = ["jobs"]
 
@@ -106,7 +110,7 @@ def _server_url() -> str:
         ) from error
     if newest and not store.dispatches(dispatch_ids=[newest[0]["dispatch_id"]]):
         raise click.ClickException(
-            f"The server at {url} uses another database than {store.database_url()}: set "
+            f"The server at {url} uses another database than {store.database_name()}: set "
             "COVALENT_DATABASE_URL and HOME here as they are in its environment."
         )
     return url
@@ -114,23 +118,28 @@ def _server_url() -> str:
 
 def _unfinished(dispatch_id: str | None) -> list[Dispatch]:
     if dispatch_id is None:
-        return [each for each in store.dispatches(UNFINISHED) if any(_open_of_ours(each))]
+        return [each for each in store.dispatches(UNFINISHED) if _ours(each)]
     found = store.dispatches(dispatch_ids=[dispatch_id])
     if not found:
         raise click.ClickException(
-            f"{store.database_url()} has no dispatch {dispatch_id}. See: covalent-braket jobs "
+            f"{store.database_name()} has no dispatch {dispatch_id}. See: covalent-braket jobs "
             "reattach, which lists all that are unfinished."
         )
+    # Electrons of ours may be in its sublattices alone.
+    others = (each for each in store.dispatches(UNFINISHED) if each.root_id == found[0].root_id)
+    found += [each for each in others if each.dispatch_id != dispatch_id and _ours(each)]
+    if not any(map(_ours, found)):
+        raise click.ClickException(f"Dispatch {dispatch_id} has no electron on Braket.")
     return found
 
 
-def _open_of_ours(dispatch: Dispatch) -> Iterator[Node]:
-    return (n for n in dispatch.nodes.values() if n.executor == OURS and not n.ended)
+def _ours(dispatch: Dispatch) -> list[Node]:
+    return [node for node in dispatch.nodes.values() if node.executor == OURS]
 
 
 def _ask(url: str, dispatch: Dispatch) -> None:
     """Have the executor in the server's process go on with a dispatch."""
-    node = next(_open_of_ours(dispatch), None)
+    node = next(iter(_ours(dispatch)), None)  # any will do: its executor is asked
     if dispatch.ended or node is None:
         return
     place = f"{url}/api/v2/dispatches/{dispatch.dispatch_id}/electrons/{node.node_id}/job"
@@ -246,15 +255,15 @@ def orphans(
 ) -> None:
     """Find jobs of this package, by their tags, that have not ended and that nobody waits for.
 
-    So are jobs whose electron or dispatch has ended, and earlier attempts. Jobs of dispatches
-    that this server does not know may be another server's: they are listed, and left alone
-    without --all. The exit code is 1 if a job could not be cancelled.
+    Nobody waits for a job whose electron or dispatch has ended, nor for an earlier attempt. Jobs
+    of dispatches that this server does not know may be another server's: they are listed apart,
+    and left alone without --all. The exit code is 1 if a job could not be cancelled.
     """
     if every and not cancel:
         raise click.UsageError("--all says which jobs to cancel: it needs --cancel.")
     _require_known_covalent()
     calls = _calls(assignments, config, no_config)
-    found = _orphans(calls.search(datetime.now(UTC) - timedelta(days=since)))
+    found = _found_orphans(calls, datetime.now(UTC) - timedelta(days=since))
     rows = [_orphan_row(each) for each in found]
     failed = False
     if cancel:
@@ -266,11 +275,28 @@ def orphans(
 
 
 def _calls(assignments: Iterable[str], config: Path | None, no_config: bool) -> Jobs:
-    sources = gather(assignments, config, no_config)
-    wanted = sources.resolve()
-    if wanted.local and local_endpoint.find() is None:
+    """Make what looks for jobs; that takes a region, and no role, image or device."""
+    settings = gather(assignments, config, no_config).resolve()
+    if settings.local and local_endpoint.find() is None:
         raise LocalBraketError("No local Braket is running, so that there are no jobs.")
-    return pipeline.context(sources.given, sources.config, os.environ, may_start=False).jobs
+    if settings.region:
+        check_one("region", settings.region)
+    try:
+        return Jobs(aws.clients_for(settings))
+    except UnconfiguredError as error:
+        raise click.ClickException(
+            "Where to look? Say --set region=us-east-1, or another region, for AWS; --set "
+            "local=yes for the local Braket."
+        ) from error
+
+
+def _found_orphans(calls: Jobs, since: datetime) -> list[_Orphan]:
+    found = _orphans(calls.search(since))
+    if not found:
+        return []
+    # A job may have ended, and then its electron, between the search and the look at the database.
+    still_open = {job.arn for job in calls.search(since) if not _ending(job)}
+    return [each for each in found if each.job.arn in still_open]
 
 
 def _orphans(jobs: Sequence[JobSummary]) -> list[_Orphan]:
@@ -343,7 +369,7 @@ def _show_orphans(rows: Sequence[dict[str, Any]], since: int, as_json: bool) -> 
     ours = [row for row in rows if row["known"]]
     others = [row for row in rows if not row["known"]]
     if not ours:
-        click.echo(f"No job of the last {since} days is without somebody who waits for it.")
+        click.echo(f"No orphans: each open job of the last {since} days is waited for.")
     columns = ("electron", "status", "why", "result", "job")
     if ours:
         _print(columns, ours)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["TERMINAL", "Dispatch", "Node", "database_url", "dispatches"]
+__all__ = ["TERMINAL", "Dispatch", "Node", "database_name", "database_url", "dispatches"]
 
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Covalent's words; the same as Braket's."""
@@ -95,10 +95,19 @@ def database_url() -> str:
     return str(workflow_db.db_URL)
 
 
+def database_name() -> str:
+    """Name that database where people read it, without its password."""
+    from sqlalchemy.engine import make_url
+
+    return str(make_url(database_url()).render_as_string(hide_password=True))
+
+
 def dispatches(
     statuses: Collection[str] | None = None, dispatch_ids: Collection[str] | None = None
 ) -> list[Dispatch]:
-    """Read dispatches, oldest first; each filter may be left out.
+    """Read dispatches, oldest first; none where no server has used the database yet.
+
+    Each filter may be left out.
 
     Args:
         statuses: Covalent's words.
@@ -106,7 +115,7 @@ def dispatches(
     """
     from covalent_dispatcher._db.datastore import workflow_db
     from covalent_dispatcher._db.models import Lattice
-    from sqlalchemy import select
+    from sqlalchemy import inspect, select
 
     query = select(Lattice).order_by(Lattice.id)
     if statuses is not None:
@@ -114,6 +123,8 @@ def dispatches(
     if dispatch_ids is not None:
         query = query.where(Lattice.dispatch_id.in_(dispatch_ids))
     with workflow_db.session() as session:
+        if not inspect(session.connection()).has_table(Lattice.__tablename__):
+            return []
         return [_read(session, row) for row in session.scalars(query).all()]
 
 

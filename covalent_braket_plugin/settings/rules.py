@@ -132,9 +132,7 @@ def names_of(*choices: str) -> Check:
 
     def check(value: Sequence[str]) -> Problem | None:
         problems = ((name, demand(name)) for name in value)
-        return next(
-            (replace(problem, where=f"[{name!r}]") for name, problem in problems if problem), None
-        )
+        return next((replace(found, shown=[name]) for name, found in problems if found), None)
 
     return check
 

@@ -8,6 +8,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from covalent_dispatcher._db.datastore import workflow_db
+
+from covalent_braket_plugin.covalent_compat import store
+from tests.support.braket_server import BraketServer
 
 
 @pytest.fixture
@@ -48,6 +52,28 @@ def test_orphans_without_a_local_braket_says_so(environ: dict[str, str]) -> None
     done = run(environ, "orphans", "--set", "local=yes")
     assert done.returncode == 1
     assert done.stderr == "Error: No local Braket is running, so that there are no jobs.\n"
+
+
+def test_orphans_can_be_looked_for_before_a_server_has_ever_run(
+    environ: dict[str, str], local_braket: BraketServer
+) -> None:
+    variables = {**environ, "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    where = f"--set=endpoint_url={local_braket.endpoint_url}", "--set=region=us-west-2"
+    done = run(variables, "orphans", *where)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("No orphans")
+
+
+def test_orphans_of_nowhere_asks_for_a_region(environ: dict[str, str]) -> None:
+    done = run(environ, "orphans")
+    assert done.returncode == 1
+    assert "--set region=" in done.stderr
+    assert "role" not in done.stderr
+
+
+def test_a_databases_password_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workflow_db, "db_URL", "postgresql://me:hidden@db.example/covalent")
+    assert store.database_name() == "postgresql://me:***@db.example/covalent"
 
 
 def test_orphans_of_others_are_cancelled_only_with_both_options(environ: dict[str, str]) -> None:

@@ -106,7 +106,7 @@ def test_where_reattach_is_off_a_command_does_it_and_kept_counters_do_no_harm(
 def test_stopped_server_leaves_or_cancels_jobs_as_told_and_says_which(
     theatre: Open, tmp_path: Path
 ) -> None:
-    scene = theatre()
+    scene = theatre(max_concurrent_jobs=2)
     mark = tmp_path / "go"
     left, cancelled = (
         dispatch(
@@ -117,19 +117,24 @@ def test_stopped_server_leaves_or_cancels_jobs_as_told_and_says_which(
         )
         for word in ("leave", "cancel")
     )
+    patient = ct.executor.BraketExecutor(local=True, on_stop="cancel")
+    waiting = dispatch(scene, fan_out(patient, 1), mark, running=0)
+    eventually(lambda: "Waiting" in str(scene.result(waiting).get_node_result(0)["stdout"]))
     scene.interrupt()
     assert list(scene.jobs(left).values()) == ["RUNNING"]
     eventually(lambda: list(scene.jobs(cancelled).values()) == ["CANCELLED"])
     log = scene.log()
     for dispatch_id, words in ((left, "goes on"), (cancelled, "is cancelled")):
         (job,) = scene.stage.jobs_of(dispatch_id)
-        (line,) = [line for line in log.splitlines() if words in line]
+        (line,) = [line for line in log.splitlines() if words in line and dispatch_id in line]
         assert job["jobArn"] in line
     scene.start()
     mark.touch()
     assert scene.ended(left).result == 0
     assert str(scene.ended(cancelled).status) == "CANCELLED"
+    assert str(scene.ended(waiting).status) == "CANCELLED"
     assert len(scene.jobs(left)) == 2
+    assert scene.jobs(waiting) == {}
     assert len(scene.jobs(cancelled)) == 1
 
 

@@ -7,8 +7,13 @@ import os
 import subprocess
 import sys
 import time
+import urllib.request
 import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import covalent as ct
@@ -46,9 +51,11 @@ def job_like(stage: Stage, dispatch_id: str | None, attempt: int) -> str:
     return str(stage.braket.client("braket", REGION).create_job(**request)["jobArn"])
 
 
-def orphans(stage: Stage, *arguments: str) -> dict[str, dict[str, Any]]:
+def orphans(
+    stage: Stage, *arguments: str, where: str = f"local=yes quantum_device={GARNET}"
+) -> dict[str, dict[str, Any]]:
     command = [sys.executable, "-m", "covalent_braket_plugin.cli", "jobs", "orphans", "--json"]
-    settings = ["--set", "local=yes", "--set", f"quantum_device={GARNET}"]
+    settings = [f"--set={setting}" for setting in where.split()]
     done = subprocess.run(
         [*command, *settings, *arguments],
         env=stage.server.environment(os.environ),
@@ -59,6 +66,56 @@ def orphans(stage: Stage, *arguments: str) -> dict[str, dict[str, Any]]:
     )
     assert done.returncode == 0, done.stderr
     return {row["job"]: row for row in json.loads(done.stdout)}
+
+
+@contextmanager
+def held_up(stage: Stage, meanwhile: Callable[[], object]) -> Iterator[str]:
+    """A way to the local Braket on which the first answer is held back while something happens."""
+    held: list[str] = []
+
+    class Way(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            url = f"{stage.braket.endpoint_url}{self.path}"
+            with urllib.request.urlopen(
+                urllib.request.Request(url, body, dict(self.headers), method="POST")
+            ) as answer:
+                content = answer.read()
+            if not held:
+                held.append(self.path)
+                meanwhile()
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Way) as server:
+        Thread(target=server.serve_forever).start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+
+
+def test_a_job_that_ends_while_it_is_looked_for_is_no_orphan_and_no_role_or_image_is_needed(
+    stage: Stage, tmp_path: Path
+) -> None:
+    later, credentials = tmp_path / "later", tmp_path / "credentials"
+    credentials.write_text("[default]\naws_access_key_id = x\naws_secret_access_key = x\n")
+    running = dispatch(stage, later)
+    (job,) = eventually(lambda: stage.jobs_of(running, REGION), 60)
+    stage.braket.wait(job["jobArn"], "RUNNING")
+
+    def end() -> None:
+        later.touch()
+        stage.result(running)
+
+    with held_up(stage, end) as url:
+        where = f"endpoint_url={url} region={REGION} credentials={credentials}"
+        assert orphans(stage, where=where) == {}
 
 
 def test_only_jobs_that_nobody_waits_for_are_cancelled_and_those_of_others_only_if_asked(

@@ -77,11 +77,15 @@ class Theatre:
         """What Covalent's servers have printed."""
         return self.server.log.read_text(errors="replace")
 
+    def result(self, dispatch_id: str) -> Any:
+        """What is known of a workflow now."""
+        return ct.get_result(dispatch_id, wait=False, dispatcher_addr=self.stage.url)
+
     def ended(self, dispatch_id: str, seconds: float = 90.0) -> Any:
         """Wait for a workflow, but not for ever."""
 
         def look() -> Any:
-            found = ct.get_result(dispatch_id, wait=False, dispatcher_addr=self.stage.url)
+            found = self.result(dispatch_id)
             return found if str(found.status) in ENDED else None
 
         return eventually(look, seconds)

@@ -316,7 +316,7 @@ BAD: list[tuple[str, object, str]] = [
     ("retries", -1, "Use 0 or more"),
     ("retries", 21, "Use 20 or less"),
     ("retry_on", ["infrastucture"], "Did you mean 'infrastructure'"),
-    ("retry_on", "electron, quota", "'time_limit'"),
+    ("retry_on", "electron, quota", "retry_on=['quota'] is not valid"),
     ("retry_on", 1, "['infrastructure']"),
     ("on_stop", "stay", "'leave' or 'cancel'"),
     ("poll_freq", 0, "above 0"),
