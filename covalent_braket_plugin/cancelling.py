@@ -6,9 +6,11 @@ The calls are made in threads of ours: a server that stops waits for those, not 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from covalent_braket_plugin import shared
@@ -19,6 +21,7 @@ from covalent_braket_plugin.errors import (
     NotFoundError,
     may_pass,
 )
+from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context
 from covalent_braket_plugin.threads import quickly, without_waiting
@@ -32,7 +35,7 @@ UNKNOWN_AT_FIRST_SECONDS = 60.0
 """A job may not be found for a moment after it was made."""
 SETTLE_SECONDS = 600.0
 AT_LAST_SECONDS = 90.0
-"""For so long a thread goes on when the server stops meanwhile."""
+"""For so long threads go on when the server stops meanwhile."""
 
 log = logging.getLogger(__name__)
 
@@ -51,12 +54,20 @@ async def cancel(make: ContextMaker, job_arn: str) -> bool:
         Whether it ended CANCELLED, or certainly will. False if it had ended otherwise before, or
         if it is not sure yet.
     """
+    with _said_at_last(make, job_arn) as said:
+        return await _cancel(make, job_arn, said)
+
+
+@contextlib.contextmanager
+def _said_at_last(make: ContextMaker, job_arn: str) -> Iterator[asyncio.Event]:
+    """See that it is said in any case; who has said it sets the event."""
     said = asyncio.Event()
     try:
-        return await _cancel(make, job_arn, said)
+        yield said
     except asyncio.CancelledError:
         if not said.is_set():  # the server stops, and nothing but threads goes on
-            without_waiting(_cancel_at_last, make, job_arn)
+            until = time.monotonic() + AT_LAST_SECONDS
+            without_waiting(_cancel_at_last, make, job_arn, until)
         raise
 
 
@@ -84,19 +95,21 @@ def _worth_another(error: BaseException, since: float | None = None) -> bool:
 async def _cancel_later(make: ContextMaker, job_arn: str) -> None:
     started = time.monotonic()
     what = f"{job_arn} is not cancelled yet"
-    try:
-        ctx = await patiently(lambda: quickly(make, may_start=False), what, SETTLE_SECONDS)
-        cancelling = _Cancelling(make, ctx, job_arn)
-        accepted = await patiently(
-            cancelling.say,
-            what,
-            ctx.settings.give_up_after,
-            worth=lambda error: _worth_another(error, started),
-        )
-    except BraketPluginError as error:
-        log.error("Gave up cancelling %s: cancel it in the Braket console. %s", job_arn, error)
-    else:
-        await cancelling.follow(accepted)
+    with _said_at_last(make, job_arn) as said:
+        try:
+            ctx = await patiently(lambda: quickly(make, may_start=False), what, SETTLE_SECONDS)
+            cancelling = _Cancelling(make, ctx, job_arn)
+            accepted = await patiently(
+                cancelling.say,
+                what,
+                ctx.settings.give_up_after,
+                worth=lambda error: _worth_another(error, started),
+            )
+            said.set()
+        except BraketPluginError as error:
+            log.error("Gave up cancelling %s: cancel it in the Braket console. %s", job_arn, error)
+        else:
+            await cancelling.follow(accepted)
 
 
 class _Cancelling:
@@ -148,21 +161,26 @@ class _Cancelling:
                 tasks, token = await quickly(jobs.open_quantum_tasks, self.arn, token)
                 found += len(tasks)
                 for task in tasks:
-                    await self._limits.pace("CancelQuantumTask").turn()
-                    await quickly(jobs.cancel_quantum_task, task)
+                    await self._cancel_task(jobs, task)
                 token = token or None
         except BraketPluginError as error:
             log.error("Quantum tasks of %s may be open and charged for: %s", self.arn, error)
         return found
+
+    async def _cancel_task(self, jobs: Jobs, task_arn: str) -> None:
+        await self._limits.pace("CancelQuantumTask").turn()
+        try:
+            await quickly(jobs.cancel_quantum_task, task_arn)
+        except BraketPluginError as error:  # the others may be heard all the same
+            log.error("%s was not cancelled, and may be charged for: %s", task_arn, error)
 
 
 def _cancel_job(make: ContextMaker, job_arn: str) -> bool:
     return make(may_start=False).jobs.cancel(job_arn)
 
 
-def _cancel_at_last(make: ContextMaker, job_arn: str) -> None:
+def _cancel_at_last(make: ContextMaker, job_arn: str, until: float) -> None:
     """Cancel a job with no event loop to help; others may do the same, faster than AWS allows."""
-    until = time.monotonic() + AT_LAST_SECONDS
     while True:
         try:
             _cancel_job(make, job_arn)

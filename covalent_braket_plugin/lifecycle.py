@@ -114,7 +114,7 @@ async def _staged(
 
     try:
         return await patiently(
-            lambda: in_thread(_prepare, make, group, task, place),
+            lambda: in_thread(_prepare, make, group, task, place, withdrawn),
             f"{task.name} is not uploaded yet",
             ctx.settings.give_up_after,
             worth=worth,
@@ -126,7 +126,11 @@ async def _staged(
         raise
 
 
-def _prepare(make: ContextMaker, group: Group, task: Task, place: Path) -> Prepared:
+def _prepare(
+    make: ContextMaker, group: Group, task: Task, place: Path, withdrawn: asyncio.Event
+) -> Prepared:
+    if withdrawn.is_set():  # while it waited for a thread: uploads may be slow, or hang
+        raise CancelledBeforeError
     ctx = make(may_start=True)
     try:
         return pipeline.prepare(ctx, group, task, place)

@@ -37,7 +37,7 @@ from covalent_braket_plugin.turns import Standing, Turn, Turns
 __all__ = ["Scheduler", "Standing", "WithdrawnError"]
 
 AT_ONCE = 4
-"""CreateJob calls under way at the same time; the threads for short calls are twice as many."""
+"""CreateJob calls under way at the same time; there are many more threads for short calls."""
 PAUSE_SECONDS = (1.0, 30.0)
 """Shortest and longest pause after a call that was throttled or got no usable answer."""
 OWN_FAILURES = 5

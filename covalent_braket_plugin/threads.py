@@ -15,7 +15,9 @@ from typing import ParamSpec, TypeVar
 __all__ = ["in_thread", "quickly", "without_waiting"]
 
 MAX_THREADS = 16
-MAX_QUICK_THREADS = 8
+MAX_QUICK_THREADS = 24
+"""An identity whose endpoint hangs holds up to nine (`watcher` and `scheduler`): there is room for
+a cancellation and for other identities all the same. Idle threads are not even started."""
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -27,7 +29,7 @@ async def in_thread(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwa
     """Call a blocking function that may move data.
 
     A cancelled caller waits until the call is done, then the cancellation goes on: what the call
-    did (a job it made, say) is never lost halfway.
+    did (a job it made, say) is never lost halfway. A call that has not begun by then is not made.
     """
     return await _finished(_pool.submit(function, *args, **kwargs))
 
@@ -47,5 +49,6 @@ async def _finished(started: Future[_R]) -> _R:
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        await asyncio.wait([future])
+        if not started.cancel():
+            await asyncio.wait([future])
         raise

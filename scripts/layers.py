@@ -83,7 +83,7 @@ ROOMS = {
     "staging": room("threads"),
     "shared": room("aws descriptions glue quotas scheduler threads watcher"),
     "asking": room("errors descriptions pipeline"),
-    "cancelling": room("errors asking descriptions patience pipeline shared threads"),
+    "cancelling": room("errors asking descriptions jobs patience pipeline shared threads"),
     "lifecycle": room(
         "errors local_endpoint descriptions node_log packing patience pipeline protocol scheduler"
         " shared staging threads asking cancelling"

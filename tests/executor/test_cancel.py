@@ -103,8 +103,9 @@ def task_statuses(server: BraketServer, job_arn: str) -> set[str]:
     return {task["status"] for task in found}
 
 
+@pytest.mark.parametrize("refused", [0, 2], ids=["all_heard", "two_refused_at_first"])
 async def test_quantum_tasks_that_the_job_left_open_are_cancelled(
-    on_local_braket: BraketServer, tmp_path: Path, no_blocking: None
+    on_local_braket: BraketServer, tmp_path: Path, no_blocking: None, refused: int
 ) -> None:
     server, mark, task = on_local_braket, tmp_path / "mark", metadata()
     executor = BraketExecutor(local=True, cache_dir=str(tmp_path))
@@ -112,11 +113,16 @@ async def test_quantum_tasks_that_the_job_left_open_are_cancelled(
     running = asyncio.ensure_future(executor.run(circuits, arguments, {}, task))
     await asyncio.to_thread(eventually, mark.exists, 60)
     (job,) = await asyncio.to_thread(jobs_of, server, task)
-    server.faults({"operation": "CancelJob", "kind": "leave_tasks"})
+    rules: list[dict[str, Any]] = [{"operation": "CancelJob", "kind": "leave_tasks"}]
+    if refused:
+        refusal = {"kind": "error", "code": "AccessDeniedException", "status": 403}
+        rules.append({"operation": "CancelQuantumTask", "times": refused, **refusal})
+    server.faults(*rules)
     assert await executor.cancel(task, job["jobArn"]) is True
     with pytest.raises(TaskCancelledError):
         await running
-    assert await asyncio.to_thread(task_statuses, server, job["jobArn"]) == {"CANCELLED"}
+    cancelled = {"CANCELLED"}
+    await asyncio.to_thread(eventually, lambda: task_statuses(server, job["jobArn"]) == cancelled)
 
 
 async def test_cancel_says_how_a_job_had_ended(
@@ -173,6 +179,27 @@ async def test_refused_cancellation_names_the_job_and_is_not_repeated(
     assert await executor.cancel(task, job["jobArn"]) is True
     with pytest.raises(TaskCancelledError):
         await running
+
+
+def test_cancellation_that_is_not_heard_before_the_loop_ends_is_said_in_the_end(
+    on_local_braket: BraketServer, tmp_path: Path
+) -> None:
+    """As when the server stops; nothing but threads goes on then."""
+    mark = tmp_path / "mark"
+
+    async def stopped_while_cancelling() -> str:
+        executor, task = BraketExecutor(local=True, cache_dir=str(tmp_path)), metadata()
+        running = asyncio.ensure_future(executor.run(endless, [str(mark)], {}, task))
+        await asyncio.to_thread(eventually, mark.exists)
+        (job,) = await asyncio.to_thread(jobs_of, on_local_braket, task)
+        fault = {"kind": "error", "code": "InternalServiceException", "status": 500}
+        on_local_braket.faults({"operation": "CancelJob", "times": 5, **fault})
+        assert await executor.cancel(task, job["jobArn"]) is False
+        running.cancel()
+        return str(job["jobArn"])
+
+    arn = asyncio.run(stopped_while_cancelling())
+    on_local_braket.wait(arn, "CANCELLED", seconds=40)
 
 
 @pytest.mark.slow
