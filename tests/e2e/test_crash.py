@@ -91,6 +91,7 @@ def test_where_reattach_is_off_a_command_does_it_and_kept_counters_do_no_harm(
     mark.touch()
     eventually(lambda: set(scene.jobs(dispatch_id).values()) == {"COMPLETED"})
     assert "is waited for again" not in scene.log()
+    assert f"Dispatch {dispatch_id} is left: its setting `reattach` is off" in scene.log()
     told = scene.told("jobs", "reattach", "--no-wait")
     assert [each["dispatch_id"] for each in told["dispatches"]] == [dispatch_id]
     found = {row["found"] for row in told["electrons"] if row["electron"] == "sum"}

@@ -67,6 +67,22 @@ def test_nothing_is_lost_when_connections_hang(line: BadLine, place: Path) -> No
     assert line.faults_left() == []
 
 
+def test_error_after_a_long_silence_names_the_job_that_may_still_run(
+    line: BadLine, place: Path
+) -> None:
+    dispatch_id = line.start_waiting(place, give_up_after=2)
+    rule = {"kind": "error", "times": 0, "caller": "dispatcher"}
+    line.stage.braket.faults(*({"operation": each, **rule} for each in ("GetJob", "SearchJobs")))
+    line.stage.result(dispatch_id)
+    (place / "release").touch()
+    line.mend()
+    ended = line.ended(dispatch_id)
+    (job,) = ended.jobs
+    assert ended.status == "FAILED"
+    assert f"The job {job['jobArn']} may still run" in ended.error
+    line.stage.braket.wait(job["jobArn"], "COMPLETED")
+
+
 def test_name_that_does_not_resolve_is_said_once_patience_is_over(line: BadLine) -> None:
     ended = line.ended(line.start(answering, endpoint_url="http://braket.invalid", give_up_after=1))
     assert ended.status == "FAILED"
