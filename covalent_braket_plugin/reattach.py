@@ -189,9 +189,14 @@ async def _go_on_with_sublattices(due: Due) -> None:
 
 
 def _covalents_own(node: Node) -> bool:
-    """Whether it is a step of Covalent itself that nobody pays for and that can be repeated."""
-    return node.name.startswith(":parameter:") or (
-        node.name.startswith(":") and node.executor in HELPERS
+    """Whether it is a step of Covalent itself that nobody pays for and that can be repeated.
+
+    Or an electron on the server's own machine that had not begun: it is RUNNING before it is run.
+    """
+    return (
+        node.name.startswith(":parameter:")
+        or (node.name.startswith(":") and node.executor in HELPERS)
+        or (node.status == "NEW_OBJECT" and node.executor == "local")
     )
 
 

@@ -170,7 +170,11 @@ def _wait(dispatches: Sequence[Dispatch], *, quiet: bool) -> None:
 def _progress(dispatches: Iterable[Dispatch]) -> str:
     nodes = [node for each in dispatches for node in each.nodes.values() if _shown(node)]
     ended = sum(node.ended for node in nodes)
-    return f"{ended} of {len(nodes)} electrons have ended"
+    text = f"{ended} of {len(nodes)} electrons have ended"
+    others = [n.name for n in nodes if n.status == "RUNNING" and n.executor != OURS]
+    if others:  # they may be lost, and then this never ends
+        text += f"; on other executors, and not gone on with from here: {', '.join(others)}"
+    return text
 
 
 def _shown(node: Node) -> bool:

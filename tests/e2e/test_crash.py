@@ -139,6 +139,36 @@ def test_stopped_server_leaves_or_cancels_jobs_as_told_and_says_which(
     assert len(scene.jobs(cancelled)) == 1
 
 
+def test_electron_of_the_local_executor_goes_on_only_if_it_had_not_begun(
+    theatre: Open, tmp_path: Path
+) -> None:
+    scene = theatre()
+    executor = ct.executor.BraketExecutor(local=True)
+    mark = tmp_path / "go"
+    mark.touch()
+
+    @ct.lattice
+    def flow(there: str, later: str) -> Any:
+        first = ct.electron(twice_when_told, executor=executor)(there, 1)
+        return ct.electron(twice_when_told, executor="local")(later, first)
+
+    runs, had_not_begun = (
+        scene.stage.dispatch(flow, str(mark), str(tmp_path / "later")) for _ in range(2)
+    )
+
+    def last(dispatch_id: str) -> str:
+        return str(scene.result(dispatch_id).get_node_result(3)["status"])
+
+    eventually(lambda: {last(runs), last(had_not_begun)} == {"RUNNING"}, 60)
+    scene.kill()
+    scene.unbegin(had_not_begun, 3)
+    (tmp_path / "later").touch()
+    scene.start()
+    assert scene.ended(had_not_begun).result == 4
+    eventually(lambda: f"{runs}) runs on the executor 'local', which is not ours" in scene.log())
+    assert last(runs) == "RUNNING"
+
+
 def test_job_of_a_local_braket_that_is_gone_fails_its_electron_and_says_why(
     theatre: Open, tmp_path: Path
 ) -> None:

@@ -104,6 +104,16 @@ class Theatre:
             query = "select count(*) from jobs where job_handle != 'null'"
             return int(database.execute(query).fetchone()[0])
 
+    def unbegin(self, dispatch_id: str, node: int) -> None:
+        """Note a node as it was a moment before it began; the server must have ended."""
+        path = self.folder / "home/.local/share/covalent/dispatcher_db.sqlite"
+        change = (
+            "update electrons set status = 'NEW_OBJECT' where transport_graph_node_id = ? and "
+            "parent_lattice_id = (select id from lattices where dispatch_id = ?)"
+        )
+        with contextlib.closing(sqlite3.connect(path)) as database, database:
+            assert database.execute(change, (node, dispatch_id)).rowcount == 1
+
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``covalent-braket`` where the server is."""
         return subprocess.run(
