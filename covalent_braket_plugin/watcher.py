@@ -188,15 +188,15 @@ class Watcher(Generic[D]):
     async def _run(self) -> None:
         while self._watches:
             self._changed.clear()
-            self._ask_about_those_due()
+            now = self._clock()  # one look for both: who gets due in between would be overlooked
+            self._ask_about_those_due(now)
             self._start_calls()
-            self._wake_at = self._next_at()
+            self._wake_at = self._next_at(now)
             pause = self._wake_at - self._clock()
             if pause > 0:
                 await sleep_or(self._changed, pause, self._sleep)
 
-    def _next_at(self) -> float:
-        now = self._clock()
+    def _next_at(self, now: float) -> float:
         at = [w.next_at for w in self._watches.values() if self._idle(w) and w.next_at > now]
         at += [w.deliver_by for w in self._watches.values() if w.ended is not None]
         if self._lined_up and len(self._calls) < AT_ONCE:
@@ -206,8 +206,7 @@ class Watcher(Generic[D]):
     def _idle(self, watch: Watch[D]) -> bool:
         return not watch.under_way and watch not in self._sought
 
-    def _ask_about_those_due(self) -> None:
-        now = self._clock()
+    def _ask_about_those_due(self, now: float) -> None:
         for watch in list(self._watches.values()):
             if watch.ended is not None and now >= watch.deliver_by:
                 self._finish(watch, watch.ended)

@@ -506,3 +506,24 @@ async def test_job_that_comes_while_others_are_old_is_asked_about_soon() -> None
     await service.run("new", 3.0, 60)
     assert now() <= 1003 + 2
     await old
+
+
+def test_a_job_that_gets_due_while_the_loop_looks_around_is_not_overlooked() -> None:
+    async def main() -> None:
+        ticks, early = itertools.count(), itertools.cycle(1e-6 * n for n in range(8))
+        service = Service()
+        # Time goes on between two looks at the clock, and timers end a little early.
+        service.watcher = Watcher(
+            service,
+            service.in_thread,
+            lambda _: UNLIMITED,
+            clock=lambda: now() + 1e-6 * next(ticks),
+            sleep=lambda seconds: asyncio.sleep(max(0.0, seconds - next(early))),
+            jitter=lambda: 0.5,
+        )
+        for number in range(20):
+            began = now()
+            await service.run(f"job-{number}", 1.0)
+            assert now() - began < 3
+
+    virtual_time.run(main())
