@@ -185,6 +185,19 @@ def _what_is_missing(ctx: Context, found: _Found, nodes: Iterable[int]) -> Integ
             f"{keys.uri(keys.outcome)} says completed and has nothing about node "
             f"{', '.join(map(str, sorted(missing)))}: it is damaged, or not ours"
         )
+    return _what_is_elsewhere(outcome, keys)
+
+
+def _what_is_elsewhere(outcome: Outcome, keys: Keys) -> IntegrityError | None:
+    """Refuse an outcome that names what lies with another task: we may read more than the job."""
+    named = {node.key: keys.value(node.node_id) for node in outcome.nodes if node.key}
+    named |= {outcome.stdout.key: keys.stream("stdout"), outcome.stderr.key: keys.stream("stderr")}
+    for key, due in named.items():
+        if key not in ("", due):
+            return IntegrityError(
+                f"{keys.uri(keys.outcome)} names {key} where {due} is due: it is damaged, or of "
+                "another job"
+            )
     return None
 
 
@@ -202,7 +215,7 @@ def _files(ctx: Context, found: _Found, place: Path, values: Mapping[int, Path])
     outcome = found.outcome
     nodes = {node.node_id: node for node in outcome.nodes} if outcome else {}
     stdout, stderr = _fresh_streams(place)
-    if outcome is not None:
+    if outcome is not None and _what_is_elsewhere(outcome, found.keys) is None:
         _fetch_stream(ctx, found.keys, outcome.stdout, stdout)
         _fetch_stream(ctx, found.keys, outcome.stderr, stderr)
     else:

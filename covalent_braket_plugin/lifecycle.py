@@ -18,8 +18,12 @@ from covalent_braket_plugin.cancelling import cancel
 from covalent_braket_plugin.descriptions import JobSummary
 from covalent_braket_plugin.errors import (
     AwsError,
+    BraketPluginError,
     CredentialsError,
+    LocalBraketError,
     QueueTimeoutError,
+    SettingError,
+    UnconfiguredError,
     UnreachableError,
     may_pass,
 )
@@ -92,7 +96,7 @@ async def send(
     nodes = [electron.node_id for electron in group.electrons]
     ctx = await in_thread(make, may_start=True)
     with shared.watching_for_cancel(task.dispatch_id, nodes) as withdrawn:
-        prepared = await _staged(ctx, make, group, task, place, withdrawn)
+        ctx, prepared = await _staged(ctx, make, group, task, place, withdrawn)
         await in_thread(staging.remove, place)
         return await make_job(make, ctx, task, prepared, nodes, withdrawn, keep_handle)
 
@@ -104,7 +108,7 @@ async def _staged(
     task: Task,
     place: Path,
     withdrawn: asyncio.Event,
-) -> Prepared:
+) -> tuple[Context, Prepared]:
     def worth(error: BaseException) -> bool:
         # Credentials that never worked are a mistake; those that did may be renewed.
         mistaken = isinstance(error, CredentialsError) and not getattr(
@@ -128,18 +132,19 @@ async def _staged(
 
 def _prepare(
     make: ContextMaker, group: Group, task: Task, place: Path, withdrawn: asyncio.Event
-) -> Prepared:
+) -> tuple[Context, Prepared]:
     if withdrawn.is_set():  # while it waited for a thread: uploads may be slow, or hang
         raise CancelledBeforeError
     ctx = make(may_start=True)
     try:
-        return pipeline.prepare(ctx, group, task, place)
+        return ctx, pipeline.prepare(ctx, group, task, place)
     except UnreachableError:
         if not ctx.settings.local:
             raise
     # It answered a moment ago and does not now: it was stopped, and is started again.
     local_endpoint.forget()
-    return pipeline.prepare(make(may_start=True), group, task, place)
+    ctx = make(may_start=True)
+    return ctx, pipeline.prepare(ctx, group, task, place)
 
 
 async def make_job(
@@ -155,7 +160,7 @@ async def make_job(
 
     Args:
         make: Settles the settings.
-        ctx: The settings as they are now.
+        ctx: The settings that it was uploaded with.
         task: What the job is for.
         prepared: The task in S3.
         nodes: The nodes that it is about.
@@ -190,7 +195,10 @@ async def _submit(
     waiting = Waiting(task.dispatch_id, task.node_id, prepared.request["jobName"])
 
     def create() -> str:
-        made.append(make(may_start=False).jobs.create(prepared.request))
+        found = make(may_start=False)
+        if found.local_pid != ctx.local_pid:  # another one, which has no payload
+            raise LocalBraketError(pipeline.LOCAL_BRAKET_REPLACED)
+        made.append(found.jobs.create(prepared.request))
         return made[-1]
 
     try:
@@ -214,7 +222,7 @@ async def _submit(
         raise
     except asyncio.CancelledError:
         if made:  # its answer came after the cancellation: nobody else knows of this job
-            shared.scheduler(ctx.jobs.clients).ended(made[-1])
+            shared.job_ended(made[-1])
             await cancel(make, made[-1])
         raise
     except AwsError as error:
@@ -239,13 +247,14 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> JobSummary:
     Raises:
         AwsError: Braket cannot be asked.
         LocalBraketError: The local Braket that ran the job is gone.
+        BraketPluginError: The settings are not valid any more, so that nobody can be asked.
     """
     arn = data["job_arn"]
-    ctx = await settled(make)
-    clients = ctx.jobs.clients
-    created = datetime.fromisoformat(data.get("created") or now())
-    shared.scheduler(clients).adopt(arn, ctx.settings.classical_device)
     try:
+        ctx = await settled(make)
+        clients = ctx.jobs.clients
+        created = datetime.fromisoformat(data.get("created") or now())
+        shared.scheduler(clients).adopt(arn, ctx.settings.classical_device)
         watcher = shared.watcher(clients, Asker(make))
         return await watcher.wait(
             arn,
@@ -254,11 +263,13 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> JobSummary:
             kind=_kind(ctx, data),
             patience_seconds=ctx.settings.give_up_after,
         )
-    except AwsError as error:
+    except (AwsError, SettingError, UnconfiguredError) as error:
         text = f"{error} The job {arn} may still run, and be charged for."
+        if not isinstance(error, AwsError):
+            raise BraketPluginError(text) from error
         raise AwsError(text, code=error.code, operation=error.operation) from error
     finally:
-        shared.scheduler(clients).ended(arn)
+        shared.job_ended(arn)
 
 
 def _kind(ctx: Context, data: dict[str, Any]) -> str:

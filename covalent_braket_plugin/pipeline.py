@@ -43,6 +43,7 @@ from covalent_braket_plugin.settings import (
 
 __all__ = [
     "LOCAL_BRAKET_GONE",
+    "LOCAL_BRAKET_REPLACED",
     "Context",
     "Prepared",
     "context",
@@ -59,14 +60,25 @@ LOCAL_BRAKET_GONE = (
     "The local Braket that ran this job has stopped, and its jobs are gone with it: it keeps them "
     "in memory. Dispatch the workflow again."
 )
+LOCAL_BRAKET_REPLACED = (
+    "The local Braket stopped while this electron waited for a slot, and what was uploaded for it "
+    "is gone: it keeps all in memory. Dispatch the workflow again."
+)
 
 
 @dataclass(frozen=True)
 class Context:
-    """Settings in force and the calls they lead to."""
+    """Settings in force and the calls they lead to.
+
+    Attributes:
+        settings: What is in force.
+        jobs: The calls.
+        local_pid: Process of the local Braket, which keeps all in memory; None on AWS.
+    """
 
     settings: Settings
     jobs: Jobs
+    local_pid: int | None = None
 
 
 @dataclass(frozen=True)
@@ -105,8 +117,10 @@ def context(
     """
     settings = resolve(given, config, environ)
     check(settings)
+    local_pid = None
     if settings.local:
-        settings = with_local(settings, _local_braket(may_start))
+        running = _local_braket(may_start)
+        settings, local_pid = with_local(settings, running), int(running["pid"])
     try:
         clients = aws.clients_for(settings, for_new_work=may_start)
     except UnconfiguredError:
@@ -114,7 +128,7 @@ def context(
         raise
     settings = with_region(settings, clients.region)
     require_aws(settings)
-    return Context(settings, Jobs(clients))
+    return Context(settings, Jobs(clients), local_pid)
 
 
 def _local_braket(may_start: bool) -> dict[str, Any]:

@@ -436,7 +436,7 @@ class Outcome:
 def _load(data: bytes, what: str) -> Mapping[str, Any]:
     try:
         raw = json.loads(data)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # a job may have written any bytes
         raise IntegrityError(f"The {what} is not JSON: {error}") from error
     if not isinstance(raw, dict) or "protocol" not in raw:
         raise IntegrityError(f"The {what} is not one of ours: it names no protocol")

@@ -27,6 +27,7 @@ __all__ = [
     "cancel",
     "cancel_wanted",
     "in_background",
+    "job_ended",
     "job_of",
     "limits",
     "note_job",
@@ -79,6 +80,14 @@ def note_job(dispatch_id: str, node_ids: Iterable[int], job_arn: str) -> None:
 def job_of(dispatch_id: str, node_id: int) -> str | None:
     """Find the job that a node's task has now, if this process made one."""
     return _jobs.get((dispatch_id, node_id))
+
+
+def job_ended(job_arn: str) -> None:
+    """Note that nobody waits for a job any more: its slot is free, whoever it was made as."""
+    loop = asyncio.get_running_loop()
+    for (made_on, _), each in _schedulers.items():
+        if made_on is loop:
+            each.ended(job_arn)
 
 
 async def run_glue(

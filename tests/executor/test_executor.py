@@ -24,6 +24,7 @@ from covalent_braket_plugin import tobj
 from covalent_braket_plugin.braket import BraketExecutor
 from covalent_braket_plugin.errors import (
     AwsError,
+    BraketPluginError,
     SerializationError,
     SettingError,
     UnconfiguredError,
@@ -231,6 +232,15 @@ async def test_arn_alone_is_enough_to_receive(executor: BraketExecutor) -> None:
     sent = await executor.send(specs, resources, group)
     (update,) = await executor.receive(group, {"job_arn": sent["job_arn"]})
     assert str(update.status) == "COMPLETED"
+
+
+async def test_job_that_broken_settings_leave_to_nobody_is_named(executor: BraketExecutor) -> None:
+    specs, resources, group = staged(executor, add, 1, 2)
+    sent = await executor.send(specs, resources, group)
+    changed = {**sent, "config": {"give_up_after": "soon"}}
+    with pytest.raises(BraketPluginError, match=r"^give_up_after='soon'.*") as raised:
+        await executor.poll(group, changed)
+    assert f"{sent['job_arn']} may still run" in str(raised.value)
 
 
 async def test_result_that_a_killed_server_had_brought_back_is_not_lost(

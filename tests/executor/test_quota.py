@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,8 +15,8 @@ import pytest
 
 from covalent_braket_plugin import local_endpoint
 from covalent_braket_plugin.braket import BraketExecutor
-from covalent_braket_plugin.errors import ZeroQuotaError
-from tests.support.braket_server import BraketServer
+from covalent_braket_plugin.errors import LocalBraketError, ZeroQuotaError
+from tests.support.braket_server import BraketServer, eventually
 
 SLOTS = 3
 ELECTRONS = 7
@@ -101,3 +104,33 @@ async def test_an_instance_type_with_quota_zero_fails_at_once_and_says_what_to_d
         await doubled(executor, range(1))
     assert server.client("braket").search_jobs(filters=[])["jobs"] == []
     assert answers(server, "CreateJob") == {}
+
+
+@pytest.mark.slow
+async def test_electrons_that_wait_for_a_local_braket_that_is_replaced_fail_and_hold_up_no_other(
+    start: Start, tmp_path: Path
+) -> None:
+    def last(seconds: float) -> float:
+        time.sleep(seconds)
+        return seconds
+
+    executor = BraketExecutor(local=True, cache_dir=str(tmp_path), poll_freq=2)
+
+    def run(node_id: int, seconds: float) -> asyncio.Task[Any]:
+        metadata = {"dispatch_id": str(uuid.uuid4()), "node_id": node_id}
+        return asyncio.ensure_future(executor.run(last, [seconds], {}, metadata))
+
+    server = start(max_concurrent_jobs=2)
+    runs = [run(node_id, 60) for node_id in range(5)]
+
+    def all_uploaded_and_two_are_jobs() -> bool:
+        calls = server.calls().get("dispatcher", {})
+        return calls.get("s3:PutObject") == 10 and calls.get("braket:CreateJob", 0) >= 2
+
+    await asyncio.to_thread(eventually, all_uploaded_and_two_are_jobs, 30)
+    os.kill(server.info["pid"], signal.SIGKILL)
+    start(max_concurrent_jobs=2)
+    ended = await asyncio.wait_for(asyncio.gather(*runs, return_exceptions=True), 60)
+    assert all(isinstance(each, LocalBraketError) for each in ended), ended
+    assert sum("waited for a slot" in str(each) for each in ended) >= 3
+    assert await asyncio.wait_for(asyncio.gather(*(run(n, 0) for n in range(5, 8))), 60) == [0] * 3

@@ -108,6 +108,25 @@ def test_outcome_of_another_protocol_is_refused_and_kept(left: Left) -> None:
     assert left.there(left.keys.outcome)
 
 
+def test_outcome_that_cannot_be_decoded_is_refused_and_kept(left: Left) -> None:
+    left.put(left.keys.outcome, b"[" * 200_000)
+    assert left.refused().startswith("IntegrityError: The outcome is not JSON")
+    assert left.there(left.keys.outcome)
+
+
+@pytest.mark.parametrize("what", ["nodes", "stdout", "stderr"])
+def test_outcome_that_names_what_is_of_another_task_is_refused(left: Left, what: str) -> None:
+    other = f"{left.keys.base.replace('node-3', 'node-4')}/value-3.tobj"
+    left.put(other, VALUE)
+    left.put(left.keys.value(3), VALUE)
+    digest = hashlib.sha256(VALUE).hexdigest()
+    node = NodeOutcome(3, "completed", other, len(VALUE), digest, "f")
+    changes: dict[str, Any] = {"nodes": [node]} if what == "nodes" else {what: Stream(key=other)}
+    left.put(left.keys.outcome, left.outcome(**changes).to_json())
+    assert "of another job" in left.refused()
+    assert VALUE not in b"".join(file.read_bytes() for file in left.place.iterdir())
+
+
 def test_value_with_another_byte_is_refused_and_kept(left: Left) -> None:
     left.put(left.keys.value(3), VALUE.upper())
     left.put(left.keys.outcome, left.outcome().to_json())
