@@ -434,7 +434,7 @@ def test_unknown_argument_is_a_mistake_with_a_hint() -> None:
 def test_unknown_key_of_the_configuration_is_a_warning() -> None:
     ct.set_config("executors.braket.from_an_old_plugin", "x")
     try:
-        with pytest.warns(UserWarning, match="from_an_old_plugin is not used"):
+        with pytest.warns(UserWarning, match="from_an_old_plugin is not a setting"):
             BraketExecutor(**ct.get_config("executors.braket"))
     finally:
         ct.get_config("executors.braket").pop("from_an_old_plugin", None)
