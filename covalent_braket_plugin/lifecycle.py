@@ -206,6 +206,7 @@ async def _submit(
             task.dispatch_id,
             lambda: quickly(create),
             kind=ctx.settings.classical_device,
+            instances=ctx.settings.instance_count,
             most=ctx.settings.max_parallel_jobs,
             queue_timeout=ctx.settings.queue_timeout,
             give_up_after=ctx.settings.give_up_after,

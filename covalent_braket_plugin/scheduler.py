@@ -32,7 +32,7 @@ from covalent_braket_plugin.pace import sleep_or
 from covalent_braket_plugin.quotas import NONE_BY_DEFAULT, Limits
 from covalent_braket_plugin.slots import Slots
 from covalent_braket_plugin.telling import Teller
-from covalent_braket_plugin.turns import Standing, Turn, Turns
+from covalent_braket_plugin.turns import Lane, Standing, Turn, Turns
 
 __all__ = ["Scheduler", "Standing", "WithdrawnError"]
 
@@ -98,6 +98,7 @@ class Scheduler:
         create: Callable[[], Awaitable[str]],
         *,
         kind: str = "",
+        instances: int = 1,
         most: int = 0,
         queue_timeout: float | None = None,
         give_up_after: float = 3600.0,
@@ -110,8 +111,9 @@ class Scheduler:
             dispatch_id: Whose turn it is; dispatches take turns.
             create: Makes the job; may be called again, and must then mean the same job.
             kind: The instance type: each has a quota of its own.
-            most: Most jobs at the same time, by the setting ``max_parallel_jobs``; the last one
-                given counts for all. 0: as many as Braket takes.
+            instances: How many of them the job needs.
+            most: By the setting ``max_parallel_jobs``: this job is made only while fewer than so
+                many run, whosever they are. 0: as many as Braket takes.
             queue_timeout: Longest wait for a slot in seconds; None: as long as it must.
             give_up_after: So many seconds without any usable answer are waited out.
             withdrawn: Set if the electron was cancelled. It never becomes a job then; but if a
@@ -131,13 +133,13 @@ class Scheduler:
         """
         if withdrawn is not None and withdrawn.is_set():
             raise WithdrawnError
-        if self._has_none(kind):
-            raise self._zero_quota(kind)
-        self._slots.most = most
+        lane = Lane(kind, most, instances)
+        if self._has_none(lane):
+            raise self._zero_quota(lane)
         now = self._clock()
         turn = Turn(
             dispatch_id,
-            kind,
+            lane,
             create,
             asyncio.get_running_loop().create_future(),
             since=now,
@@ -227,8 +229,8 @@ class Scheduler:
             return seconds
         if len(self._trying) >= (1 if self._troubles else AT_ONCE):
             return math.inf
-        room_in = {kind: self._room_in(kind) for kind in self._turns.kinds}
-        turn = self._turns.find({kind for kind, wait in room_in.items() if wait <= 0})
+        room_in = {lane: self._room_in(lane) for lane in self._turns.lanes}
+        turn = self._turns.find({lane for lane, wait in room_in.items() if wait <= 0})
         if turn is None:
             return min(room_in.values(), default=math.inf)
         if not self._pace.take():
@@ -236,10 +238,10 @@ class Scheduler:
         self._start(turn)
         return 0.0
 
-    def _room_in(self, kind: str) -> float:
-        if kind in NONE_BY_DEFAULT and not self._limits.asked:
+    def _room_in(self, lane: Lane) -> float:
+        if lane.kind in NONE_BY_DEFAULT and not self._limits.asked:
             return math.inf  # its quota is zero, unless Service Quotas says otherwise in a moment
-        return self._slots.room_in(kind)
+        return self._slots.room_in(lane.kind, lane.most)
 
     def _start(self, turn: Turn) -> None:
         self._turns.take(turn)
@@ -292,8 +294,8 @@ class Scheduler:
     def _refused(self, turn: Turn, error: AwsError) -> None:
         log.info("%s more wait for a slot: %s", self.waiting + 1, error)
         self._slots.refused(turn.kind)
-        if self._has_none(turn.kind) or self._learnt_none(turn.kind):
-            turn.finish(_honest(self._zero_quota(turn.kind), turn.unsure))
+        if self._has_none(turn.lane) or self._learnt_none(turn.kind):
+            turn.finish(_honest(self._zero_quota(turn.lane), turn.unsure))
         else:
             self._put_back(turn)
         self._refuse_those_without_quota()
@@ -347,25 +349,29 @@ class Scheduler:
 
     def _refuse_those_without_quota(self) -> None:
         learnt = set(filter(self._learnt_none, NONE_BY_DEFAULT))
-        none = learnt.union(filter(self._has_none, self._turns.kinds))
+        lanes = self._turns.lanes
+        none = {lane for lane in lanes if lane.kind in learnt or self._has_none(lane)}
         for turn in list(self._turns) if none else ():
-            if turn.kind in none and not turn.unsure:
+            if turn.lane in none and not turn.unsure:
                 self._turns.remove(turn)
-                turn.finish(self._zero_quota(turn.kind))
+                turn.finish(self._zero_quota(turn.lane))
         for kind in learnt:
             self._slots.forget(kind)
 
-    def _has_none(self, kind: str) -> bool:
-        return self._limits.quotas.instances.get(kind) == 0
+    def _has_none(self, lane: Lane) -> bool:
+        return self._limits.quotas.instances.get(lane.kind, math.inf) < lane.instances
 
     def _learnt_none(self, kind: str) -> bool:
         unknown = kind not in self._limits.quotas.instances
         return kind in NONE_BY_DEFAULT and unknown and self._slots.surely_none(kind)
 
-    def _zero_quota(self, kind: str) -> ZeroQuotaError:
-        why = f"this account's quota of {kind} for jobs is 0"
-        if not self._has_none(kind):
+    def _zero_quota(self, lane: Lane) -> ZeroQuotaError:
+        kind, quota = lane.kind, self._limits.quotas.instances.get(lane.kind)
+        why = f"this account's quota of {kind} for jobs is {quota}"
+        if quota is None:
             why = f"Braket refused it as if the quota were 0, and new accounts have no {kind}"
+        elif lane.instances > 1:
+            why += f", and instance_count={lane.instances} needs more"
         return ZeroQuotaError(
             f"classical_device={kind!r} cannot be used: {why} in this region, so waiting does not "
             "help. Choose another classical_device, or ask for more in Service Quotas: Amazon "
@@ -386,7 +392,7 @@ class Scheduler:
     def _time_out(self, turn: Turn) -> None:
         if turn.unsure or not self._turns.remove(turn):
             return  # there may be a job, or there will be one in a moment
-        slots = self._slots.limit(turn.kind)
+        slots = self._slots.limit(turn.kind, turn.lane.most)
         turn.finish(
             QueueTimeoutError(
                 f"queue_timeout={turn.deadline - turn.since:g} s are over and no slot was free: "

@@ -88,9 +88,6 @@ class Slots:
         quotas: Gives what Service Quotas says, as far as it is known.
         clock: Seconds, monotonic.
         jitter: Gives a factor between 1/2 and 1 for pauses.
-
-    Attributes:
-        most: Most jobs at the same time by the user's setting; 0: as many as Braket takes.
     """
 
     def __init__(
@@ -99,7 +96,6 @@ class Slots:
         clock: Callable[[], float],
         jitter: Callable[[], float],
     ) -> None:
-        self.most = 0
         self._quotas = quotas
         self._clock = clock
         self._jitter = jitter
@@ -113,21 +109,30 @@ class Slots:
         """How many jobs run that were made or adopted here."""
         return self._all.running
 
-    def limit(self, kind: str) -> int | None:
-        """How many jobs may run as far as is known, as a job of this kind sees it."""
-        known = self.most or math.inf, self._jobs_quota, self._of(kind)
+    def limit(self, kind: str, most: int = 0) -> int | None:
+        """How many jobs may run as far as is known, as a job of this kind sees it.
+
+        Args:
+            kind: The instance type.
+            most: Most jobs by the user's setting; 0: as many as Braket takes.
+        """
+        known = most or math.inf, self._jobs_quota, self._of(kind)
         learnt = self._all.limit, self._kinds[kind].limit
         found = min(*known, *(math.inf if each is None else each for each in learnt))
         return None if found >= NO_LIMIT else int(found)
 
-    def room_in(self, kind: str) -> float:
+    def room_in(self, kind: str, most: int = 0) -> float:
         """Tell in how many seconds one more of a kind may be tried.
+
+        Args:
+            kind: The instance type.
+            most: Most jobs by the user's setting; 0: as many as Braket takes.
 
         Returns:
             0 if at once; infinity if only the end of a job makes room.
         """
         now, own = self._clock(), self._kinds[kind]
-        if self.most and self._all.busy >= self.most:
+        if most and self._all.busy >= most:
             return math.inf
         full = own.is_full(self._of(kind)) or self._all.is_full(self._jobs_quota)
         known = max(0.0, self._moved_at + STALE_SECONDS - now) if full else 0.0

@@ -51,9 +51,9 @@ class Teller:
     def in_order(self) -> list[tuple[Turn, Standing]]:
         """Tell where all stand, the next one first."""
         running = self._slots.running
-        slots = {kind: self._slots.limit(kind) for kind in self._turns.kinds}
+        slots = {lane: self._slots.limit(lane.kind, lane.most) for lane in self._turns.lanes}
         return [
-            (turn, Standing(ahead, running, slots[turn.kind]))
+            (turn, Standing(ahead, running, slots[turn.lane]))
             for ahead, turn in enumerate(self._turns)
         ]
 

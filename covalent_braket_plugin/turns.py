@@ -12,8 +12,9 @@ import math
 from collections import Counter, OrderedDict
 from collections.abc import Awaitable, Callable, Collection, Iterator
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-__all__ = ["Standing", "Turn", "Turns"]
+__all__ = ["Lane", "Standing", "Turn", "Turns"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,20 @@ class Standing:
     ahead: int
     running: int
     slots: int | None
+
+
+class Lane(NamedTuple):
+    """What electrons have in common for which there is room at the same time.
+
+    Attributes:
+        kind: The instance type.
+        most: Most jobs at the same time by the user's setting; 0: as many as Braket takes.
+        instances: How many instances each job needs.
+    """
+
+    kind: str
+    most: int = 0
+    instances: int = 1
 
 
 @dataclass(eq=False)
@@ -48,7 +63,7 @@ class Turn:
     """
 
     dispatch_id: str
-    kind: str
+    lane: Lane
     create: Callable[[], Awaitable[str]]
     done: asyncio.Future[str] = field(repr=False)
     since: float
@@ -65,6 +80,11 @@ class Turn:
     trying: asyncio.Task[None] | None = None
     standing: Standing | None = None
     told_at: float = -math.inf
+
+    @property
+    def kind(self) -> str:
+        """The instance type."""
+        return self.lane.kind
 
     def finish(self, what: str | Exception) -> None:
         """Tell whoever waits for it."""
@@ -87,10 +107,10 @@ _Queue = OrderedDict[Turn, None]
 
 @dataclass
 class _Line:
-    """What waits of one dispatch, by kind; and when it had its last turn."""
+    """What waits of one dispatch, by lane; and when it had its last turn."""
 
     last: int
-    queues: dict[str, _Queue] = field(default_factory=dict)
+    queues: dict[Lane, _Queue] = field(default_factory=dict)
 
     def in_order(self) -> list[Turn]:
         return sorted(itertools.chain(*self.queues.values()), key=lambda turn: turn.number)
@@ -101,11 +121,11 @@ class Turns:
 
     def __init__(self) -> None:
         self._lines: dict[str, _Line] = {}
-        self._kinds: Counter[str] = Counter()
+        self._lanes: Counter[Lane] = Counter()
         self._count = 0
 
     def __len__(self) -> int:
-        return self._kinds.total()
+        return self._lanes.total()
 
     def __iter__(self) -> Iterator[Turn]:
         ordered = sorted(self._lines.values(), key=lambda line: line.last)
@@ -113,9 +133,9 @@ class Turns:
             yield from (turn for turn in each if turn is not None)
 
     @property
-    def kinds(self) -> Collection[str]:
-        """The kinds that somebody waits for."""
-        return self._kinds.keys()
+    def lanes(self) -> Collection[Lane]:
+        """The lanes in which somebody waits."""
+        return self._lanes.keys()
 
     def add(self, turn: Turn) -> None:
         """Put a new one at the end of its dispatch's line."""
@@ -137,14 +157,14 @@ class Turns:
         """Put one back behind those of its dispatch that wait now."""
         self.add(turn)
 
-    def find(self, kinds: Collection[str]) -> Turn | None:
-        """Find the next one of these kinds; it stays where it is."""
-        if not kinds:
+    def find(self, lanes: Collection[Lane]) -> Turn | None:
+        """Find the next one in these lanes; it stays where it is."""
+        if not lanes:
             return None
         ready = [
             (line.last, turn.number, turn)
             for line in self._lines.values()
-            for turn in (next(iter(line.queues[kind])) for kind in kinds if kind in line.queues)
+            for turn in (next(iter(line.queues[lane])) for lane in lanes if lane in line.queues)
         ]
         return min(ready)[2] if ready else None
 
@@ -157,23 +177,23 @@ class Turns:
     def remove(self, turn: Turn) -> bool:
         """Take one out; False if it does not wait."""
         line = self._lines.get(turn.dispatch_id)
-        queue = line.queues.get(turn.kind) if line else None
+        queue = line.queues.get(turn.lane) if line else None
         if line is None or queue is None or turn not in queue:
             return False
         del queue[turn]
         if not queue:
-            del line.queues[turn.kind]
+            del line.queues[turn.lane]
         if not line.queues:
             del self._lines[turn.dispatch_id]
-        self._kinds[turn.kind] -= 1
-        if not self._kinds[turn.kind]:
-            del self._kinds[turn.kind]
+        self._lanes[turn.lane] -= 1
+        if not self._lanes[turn.lane]:
+            del self._lanes[turn.lane]
         return True
 
     def _queue(self, turn: Turn, last: int) -> _Queue:
-        self._kinds[turn.kind] += 1
+        self._lanes[turn.lane] += 1
         line = self._lines.setdefault(turn.dispatch_id, _Line(last))
-        return line.queues.setdefault(turn.kind, _Queue())
+        return line.queues.setdefault(turn.lane, _Queue())
 
     def _next(self) -> int:
         self._count += 1

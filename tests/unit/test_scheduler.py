@@ -199,6 +199,29 @@ async def test_the_setting_bounds_the_jobs_at_the_same_time() -> None:
 
 
 @timed
+async def test_the_setting_of_one_executor_is_not_lifted_by_another() -> None:
+    service = Service()
+    bounded = [service.submit(f"one-{number}", most=1) for number in range(3)]
+    free = [service.submit(f"any-{number}") for number in range(2)]
+    await asyncio.sleep(100)
+    assert all(job.done() for job in free)
+    assert sum(job.done() for job in bounded) <= 1
+    while not all(job.done() for job in bounded):
+        service.end(next(iter(service.running)))
+        await asyncio.sleep(10)
+        assert len(service.running) <= 2
+
+
+@timed
+async def test_more_instances_than_the_account_may_have_are_refused_at_once() -> None:
+    service = Service(known=Quotas(3, {M5: 2}, FAST))
+    await asyncio.sleep(0.1)
+    assert await service.submit("two", instances=2) == "two"
+    with pytest.raises(ZeroQuotaError, match="instance_count=3 needs more"):
+        await service.submit("three", instances=3)
+
+
+@timed
 async def test_a_job_that_was_adopted_has_a_slot_until_it_has_ended() -> None:
     service = Service(known=Quotas(2, {}, FAST))
     await asyncio.sleep(0.1)
