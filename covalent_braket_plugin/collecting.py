@@ -112,7 +112,7 @@ def collect(
         keys = job.keys
     nodes = tuple(nodes) or tuple(node for node in (keys.node_id,) if node is not None)
     try:
-        outcome, problem = ctx.jobs.fetch_outcome(keys), None
+        outcome, problem = ctx.storage.fetch_outcome(keys), None
     except IntegrityError as error:
         outcome, problem = None, error
     job = _described(ctx, job, outcome)
@@ -173,7 +173,7 @@ def _what_is_missing(ctx: Context, found: _Found, nodes: Iterable[int]) -> Integ
         if found.kind in ("cancelled", "time_limit"):
             return None
         text = failure.no_outcome(found.name, found.job.status, found.job.failure_reason)
-        if ctx.jobs.exists(keys.bucket, [keys.value(node) for node in nodes]):
+        if ctx.storage.exists(keys.bucket, [keys.value(node) for node in nodes]):
             where = keys.uri(keys.base)
             return UncommittedError(
                 f"{text}. It left a value, which may be half done and is not used: see {where}"
@@ -207,7 +207,7 @@ def _values(ctx: Context, found: _Found, place: Path) -> dict[int, Path]:
         for node in found.outcome.nodes:
             if node.status == "completed":
                 values[node.node_id] = place / f"value-{node.node_id}.tobj"
-                ctx.jobs.fetch_value(found.keys, node, values[node.node_id])
+                ctx.storage.fetch_value(found.keys, node, values[node.node_id])
     return values
 
 
@@ -307,7 +307,7 @@ def _fetch_stream(ctx: Context, keys: Keys, stream: Stream, target: Path) -> Non
         _append(target, stream.text)
         return
     try:
-        ctx.jobs.download(keys.bucket, stream.key, target)
+        ctx.storage.download(keys.bucket, stream.key, target)
     except BraketPluginError as error:
         if may_pass(error):
             raise

@@ -40,6 +40,7 @@ from covalent_braket_plugin.settings import (
     with_local,
     with_region,
 )
+from covalent_braket_plugin.storage import Storage
 
 __all__ = [
     "LOCAL_BRAKET_GONE",
@@ -72,12 +73,14 @@ class Context:
 
     Attributes:
         settings: What is in force.
-        jobs: The calls.
+        jobs: The calls about jobs.
+        storage: The calls about what is in S3.
         local_pid: Process of the local Braket, which keeps all in memory; None on AWS.
     """
 
     settings: Settings
     jobs: Jobs
+    storage: Storage
     local_pid: int | None = None
 
 
@@ -128,7 +131,7 @@ def context(
         raise
     settings = with_region(settings, clients.region)
     require_aws(settings)
-    return Context(settings, Jobs(clients), local_pid)
+    return Context(settings, Jobs(clients), Storage(clients), local_pid)
 
 
 def _local_braket(may_start: bool) -> dict[str, Any]:
@@ -194,14 +197,14 @@ def prepare_again(ctx: Context, staged: Keys, task: Task) -> Prepared | None:
         SettingError: A setting breaks a limit of the service.
     """
     keys = staged.of_attempt(task.attempt)
-    sha256 = ctx.jobs.reuse(staged, keys)
+    sha256 = ctx.storage.reuse(staged, keys)
     return None if sha256 is None else Prepared(keys, _request(ctx, task, keys, sha256))
 
 
 def _stage(ctx: Context, keys: Keys, manifest: Manifest, payload: Path) -> str:
     named = ctx.settings.s3_bucket_name
     try:
-        return ctx.jobs.stage(keys, manifest, payload, may_create=named is None)
+        return ctx.storage.stage(keys, manifest, payload, may_create=named is None)
     except NotFoundError as error:
         fix = "Create it, name another, or leave it out for Braket's usual bucket."
         rule = f"the bucket must exist and this identity must see it ({error})"
@@ -261,7 +264,7 @@ def remove(ctx: Context, keys: Keys, nodes: Iterable[int], *, archive: bool = Fa
     It never fails, since what matters is done by then.
     """
     try:
-        ctx.jobs.remove(keys, sorted(set(nodes)), archive=archive)
+        ctx.storage.remove(keys, sorted(set(nodes)), archive=archive)
     except BraketPluginError as error:
         log.warning("%s was not cleaned up: %s", keys.uri(keys.base), error)
 

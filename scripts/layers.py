@@ -56,7 +56,8 @@ ROOMS = {
     "local_endpoint": room("errors"),
     "aws": room("__init__ errors settings", "boto3 botocore urllib3"),
     "descriptions": room("protocol"),
-    "jobs": room("errors protocol descriptions aws", "boto3 botocore s3transfer"),
+    "jobs": room("errors descriptions aws"),
+    "storage": room("errors protocol aws", "s3transfer"),
     "pace": room(),
     "quotas": room("aws pace"),
     "durations": room(),
@@ -71,7 +72,7 @@ ROOMS = {
     "failure": room("errors protocol"),
     "glue": room("errors protocol runtime"),
     "pipeline": room(
-        "errors protocol payload runtime settings request local_endpoint aws jobs packing"
+        "errors protocol payload runtime settings request local_endpoint aws jobs storage packing"
     ),
     "collecting": room("errors protocol runtime descriptions failure glue pipeline"),
     # What meets Covalent.

@@ -1,0 +1,282 @@
+"""Blocking calls about what tasks have in S3: stage, fetch, clean up.
+
+Nothing here sleeps, and nothing that came from a bucket is unpickled: values stay files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from covalent_braket_plugin.aws import Clients, translated
+from covalent_braket_plugin.errors import (
+    AwsError,
+    ConflictError,
+    DigestError,
+    IntegrityError,
+    NotFoundError,
+    TruncatedError,
+    UnreachableError,
+)
+from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome
+
+__all__ = ["Storage"]
+
+T = TypeVar("T")
+
+_CHUNK_BYTES = 1024 * 1024
+_DOWNLOAD_ATTEMPTS = 3
+_ONE_PUT_BYTES = 64 * 1024 * 1024
+"""Up to here one PutObject; beyond, a multipart upload, of which a broken part is sent again."""
+_PART_BYTES = 16 * 1024 * 1024
+MAX_OUTCOME_BYTES = 16 * 1024 * 1024
+
+
+class Storage:
+    """The calls to S3, for one identity, region and endpoint.
+
+    Args:
+        clients: Makes the calls.
+    """
+
+    def __init__(self, clients: Clients) -> None:
+        self.clients = clients
+
+    # --- submit ----------------------------------------------------------------------------------
+
+    def stage(self, keys: Keys, manifest: Manifest, payload: Path, *, may_create: bool) -> str:
+        """Upload a task's payload and manifest.
+
+        Args:
+            keys: Where to.
+            manifest: Describes the payload.
+            payload: The payload's file.
+            may_create: Create the bucket if it does not exist.
+
+        Returns:
+            The manifest's SHA-256, for the job's hyperparameters.
+
+        Raises:
+            AwsError: S3 refused.
+        """
+        body = manifest.to_json()
+        extra = _encryption(manifest.kms_key_id)
+        try:
+            self._upload(keys, payload, extra)
+        except NotFoundError:
+            if not may_create:
+                raise
+            self._create_bucket(keys.bucket)
+            self._upload(keys, payload, extra)
+        with translated("PutObject"):
+            self.clients.s3.put_object(Bucket=keys.bucket, Key=keys.manifest, Body=body, **extra)
+        return hashlib.sha256(body).hexdigest()
+
+    def reuse(self, staged: Keys, keys: Keys) -> str | None:
+        """Put a task's payload and manifest, which are in S3, where another attempt looks for them.
+
+        Args:
+            staged: Where they are.
+            keys: Where they shall be; may be the same place.
+
+        Returns:
+            The manifest's SHA-256; None if they are not there any more.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+            IntegrityError: What is there is not a manifest.
+        """
+        try:
+            with translated("GetObject"):
+                answer = self.clients.s3.get_object(Bucket=staged.bucket, Key=staged.manifest)
+                body = answer["Body"].read()
+            extra = _encryption(Manifest.from_json(body).kms_key_id)
+            if keys == staged:
+                with translated("HeadObject"):
+                    self.clients.s3.head_object(Bucket=keys.bucket, Key=keys.payload)
+            else:
+                self._copy(staged, keys, extra)
+                with translated("PutObject"):
+                    self.clients.s3.put_object(
+                        Bucket=keys.bucket, Key=keys.manifest, Body=body, **extra
+                    )
+        except NotFoundError:
+            return None
+        return hashlib.sha256(body).hexdigest()
+
+    def _copy(self, staged: Keys, keys: Keys, extra: dict[str, str]) -> None:
+        source = {"Bucket": staged.bucket, "Key": staged.payload}
+        with translated("CopyObject"):  # in parts if it is large, and never through this machine
+            self.clients.s3.copy(source, keys.bucket, keys.payload, ExtraArgs=extra)
+
+    def _upload(self, keys: Keys, payload: Path, extra: dict[str, str]) -> None:
+        if payload.stat().st_size > _ONE_PUT_BYTES:
+            self._upload_in_parts(keys, payload, extra)
+            return
+        with translated("PutObject"), payload.open("rb") as body:
+            self.clients.s3.put_object(Bucket=keys.bucket, Key=keys.payload, Body=body, **extra)
+
+    def _upload_in_parts(self, keys: Keys, payload: Path, extra: dict[str, str]) -> None:
+        # By the file's name: boto3's methods either read whole parts into memory or hide errors.
+        from s3transfer.manager import TransferConfig, TransferManager
+
+        config = TransferConfig(
+            multipart_threshold=_ONE_PUT_BYTES,
+            multipart_chunksize=_PART_BYTES,
+            max_request_concurrency=4,
+        )
+        with translated("UploadPart"), TransferManager(self.clients.s3, config) as transfer:
+            transfer.upload(str(payload), keys.bucket, keys.payload, extra_args=extra).result()
+
+    def _create_bucket(self, bucket: str) -> None:
+        """Create Braket's usual bucket, as the Braket SDK does on first use."""
+        region = self.clients.region
+        place = {} if region == "us-east-1" else {"LocationConstraint": region}
+        # Another electron may be creating it at this moment; whose it is shows when we upload.
+        with contextlib.suppress(ConflictError), translated("CreateBucket"):
+            self.clients.s3.create_bucket(
+                Bucket=bucket, **({"CreateBucketConfiguration": place} if place else {})
+            )
+            self.clients.s3.put_public_access_block(
+                Bucket=bucket,
+                PublicAccessBlockConfiguration={
+                    "BlockPublicAcls": True,
+                    "IgnorePublicAcls": True,
+                    "BlockPublicPolicy": True,
+                    "RestrictPublicBuckets": True,
+                },
+            )
+
+    # --- collect -----------------------------------------------------------------------------
+
+    def fetch_outcome(self, keys: Keys) -> Outcome | None:
+        """Fetch what a job left; None if it left nothing.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+            IntegrityError: It is not an outcome.
+        """
+        try:
+            return _whole(lambda: self._outcome(keys))
+        except NotFoundError:
+            return None
+
+    def _outcome(self, keys: Keys) -> Outcome:
+        with translated("GetObject"):
+            answer = self.clients.s3.get_object(Bucket=keys.bucket, Key=keys.outcome)
+            if answer["ContentLength"] > MAX_OUTCOME_BYTES:
+                raise IntegrityError(
+                    f"{keys.uri(keys.outcome)} has {answer['ContentLength']} bytes: no worker "
+                    "of ours wrote it"
+                )
+            body = answer["Body"].read()
+        return Outcome.from_json(body)
+
+    def exists(self, bucket: str, keys: Iterable[str]) -> bool:
+        """Whether any of the objects is there.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        for key in keys:
+            with contextlib.suppress(NotFoundError), translated("HeadObject"):
+                self.clients.s3.head_object(Bucket=bucket, Key=key)
+                return True
+        return False
+
+    def fetch_value(self, keys: Keys, node: NodeOutcome, target: Path) -> None:
+        """Download a node's value to a file, checking its size and digest on the way.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+            TruncatedError: It has another size than the outcome says, or is not there.
+            DigestError: It has another digest.
+        """
+        try:
+            _whole(lambda: self._fetch_value(keys, node, target))
+        except NotFoundError as error:
+            raise TruncatedError(
+                f"The value of node {node.node_id} is not there any more, the outcome says that "
+                f"it has {node.size} bytes: {error}"
+            ) from error
+
+    def _fetch_value(self, keys: Keys, node: NodeOutcome, target: Path) -> None:
+        found = self._download_once(keys.bucket, node.key, target)
+        if target.stat().st_size != node.size:
+            raise TruncatedError(
+                f"The value of node {node.node_id} has {target.stat().st_size} bytes, the outcome "
+                f"says {node.size}"
+            )
+        if found != node.sha256:
+            raise DigestError(
+                f"The value of node {node.node_id} has SHA-256 {found}, the outcome says "
+                f"{node.sha256}: it was changed or damaged on the way, and is not used"
+            )
+
+    def download(self, bucket: str, key: str, target: Path) -> None:
+        """Download an object to a file, with flat memory.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+            DigestError: What came is not what S3 keeps.
+        """
+        _whole(lambda: self._download_once(bucket, key, target))
+
+    def _download_once(self, bucket: str, key: str, target: Path) -> str:
+        digest = hashlib.sha256()
+        with translated("GetObject"), target.open("wb") as file:
+            body = self.clients.s3.get_object(Bucket=bucket, Key=key)["Body"]
+            for chunk in body.iter_chunks(_CHUNK_BYTES):
+                file.write(chunk)
+                digest.update(chunk)
+        return digest.hexdigest()
+
+    # --- clean up ----------------------------------------------------------------------------
+
+    def remove(self, keys: Keys, nodes: Iterable[int], *, archive: bool = False) -> None:
+        """Delete what a task left in S3.
+
+        Args:
+            keys: Where the task lies.
+            nodes: Its nodes.
+            archive: Also the archive that Braket makes of the electron's result files.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        names = [keys.manifest, keys.payload, keys.outcome]
+        names += [keys.stream("stdout"), keys.stream("stderr")]
+        names += [keys.value(node) for node in nodes]
+        if archive:
+            names.append(keys.model_archive)
+        objects = [{"Key": name} for name in names]
+        with translated("DeleteObjects"):
+            answer = self.clients.s3.delete_objects(
+                Bucket=keys.bucket, Delete={"Objects": objects, "Quiet": True}
+            )
+        if answer.get("Errors"):
+            raise AwsError(
+                f"DeleteObjects left objects behind: {json.dumps(answer['Errors'][:3])}",
+                operation="DeleteObjects",
+            )
+
+
+def _whole(fetch: Callable[[], T]) -> T:
+    """Fetch something again if it broke off or was damaged on the way, a few times."""
+    for attempt in range(1, _DOWNLOAD_ATTEMPTS + 1):
+        try:
+            return fetch()
+        except (UnreachableError, IntegrityError):  # after botocore's own retries were over
+            if attempt == _DOWNLOAD_ATTEMPTS:
+                raise
+    raise AssertionError("unreachable")
+
+
+def _encryption(kms_key_id: str) -> dict[str, str]:
+    if not kms_key_id:
+        return {}
+    return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}
