@@ -265,6 +265,8 @@ def remove(ctx: Context, keys: Keys, nodes: Iterable[int], *, archive: bool = Fa
     """
     try:
         ctx.storage.remove(keys, sorted(set(nodes)), archive=archive)
+    except NotFoundError:  # not even the bucket is there
+        return
     except BraketPluginError as error:
         log.warning("%s was not cleaned up: %s", keys.uri(keys.base), error)
 

@@ -61,7 +61,8 @@ class Storage:
             The manifest's SHA-256, for the job's hyperparameters.
 
         Raises:
-            AwsError: S3 refused.
+            NotFoundError: There is no such bucket, and it may not be created.
+            AwsError: S3 refused; transient while the bucket is still being created.
         """
         body = manifest.to_json()
         extra = _encryption(manifest.kms_key_id)
@@ -70,8 +71,7 @@ class Storage:
         except NotFoundError:
             if not may_create:
                 raise
-            self._create_bucket(keys.bucket)
-            self._upload(keys, payload, extra)
+            self._upload_to_new_bucket(keys, payload, extra)
         with translated("PutObject"):
             self.clients.s3.put_object(Bucket=keys.bucket, Key=keys.manifest, Body=body, **extra)
         return hashlib.sha256(body).hexdigest()
@@ -131,6 +131,19 @@ class Storage:
         )
         with translated("UploadPart"), TransferManager(self.clients.s3, config) as transfer:
             transfer.upload(str(payload), keys.bucket, keys.payload, extra_args=extra).result()
+
+    def _upload_to_new_bucket(self, keys: Keys, payload: Path, extra: dict[str, str]) -> None:
+        try:
+            self._create_bucket(keys.bucket)
+            self._upload(keys, payload, extra)
+        except NotFoundError as error:
+            # S3 says so for a moment after it was created, by us or by another electron.
+            raise AwsError(
+                f"The bucket {keys.bucket} is being created and is not there yet: {error}",
+                code=error.code,
+                operation=error.operation,
+                transient=True,
+            ) from error
 
     def _create_bucket(self, bucket: str) -> None:
         """Create Braket's usual bucket, as the Braket SDK does on first use."""

@@ -293,6 +293,24 @@ async def test_refused_job_leaves_nothing_in_s3(
     assert objects_of(local_braket, group) == 0
 
 
+async def test_bucket_that_others_create_at_this_moment_is_waited_for(
+    executor: BraketExecutor, local_braket: BraketServer
+) -> None:
+    refusal = {"kind": "error", "code": "OperationAborted", "status": 409}
+    missing = {"kind": "error", "code": "NoSuchBucket", "status": 404}
+    local_braket.faults(
+        {"operation": "s3:CreateBucket", "times": 1, **refusal},
+        {"operation": "s3:PutObject", "times": 2, **missing},
+    )
+    assert await executor.run(add, [1], {}, metadata()) == 2
+
+
+async def test_bucket_that_was_named_and_is_not_there_is_an_error_at_once(tmp_path: Path) -> None:
+    executor = BraketExecutor(local=True, cache_dir=str(tmp_path), s3_bucket_name="not-there")
+    with pytest.raises(SettingError, match="s3_bucket_name='not-there'"):
+        await executor.run(add, [1], {}, metadata())
+
+
 async def test_used_up_quota_is_waited_for(
     executor: BraketExecutor, local_braket: BraketServer
 ) -> None:
