@@ -28,7 +28,7 @@ from covalent_braket_plugin.lifecycle import (
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
 from covalent_braket_plugin.protocol import Keys, Task
-from covalent_braket_plugin.threads import in_thread
+from covalent_braket_plugin.threads import in_thread, uploading
 
 __all__ = ["finish"]
 
@@ -144,7 +144,7 @@ async def _next_job(way: _Way, ctx: Context, staged: Keys, task: Task) -> dict[s
 
     with shared.watching_for_cancel(task.dispatch_id, way.nodes) as withdrawn:
         prepared = await patiently(
-            lambda: in_thread(prepare),
+            lambda: uploading(prepare),
             f"Attempt {task.attempt} at {task.name} is not prepared yet",
             ctx.settings.give_up_after,
             enough=withdrawn,

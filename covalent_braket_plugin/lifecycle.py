@@ -33,7 +33,7 @@ from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
 from covalent_braket_plugin.protocol import Task
 from covalent_braket_plugin.scheduler import WithdrawnError
-from covalent_braket_plugin.threads import in_thread, quickly
+from covalent_braket_plugin.threads import in_thread, quickly, uploading
 
 __all__ = [
     "CancelledBeforeError",
@@ -118,7 +118,7 @@ async def _staged(
 
     try:
         return await patiently(
-            lambda: in_thread(_prepare, make, group, task, place, withdrawn),
+            lambda: uploading(_prepare, make, group, task, place, withdrawn),
             f"{task.name} is not uploaded yet",
             ctx.settings.give_up_after,
             worth=worth,

@@ -1,8 +1,9 @@
-"""The one border between the event loop and blocking calls: two bounded pools of our own.
+"""The one border between the event loop and blocking calls: three bounded pools of our own.
 
 The default pool of asyncio is shared with Covalent's server, where a few slow uploads would hold
-up its database work. Short calls have a pool beside the one for data, so that a cancellation never
-waits for uploads.
+up its database work. Uploads have a pool to themselves, so that hanging ones hold up neither what
+finished jobs left nor Covalent's own steps; short calls have another one, so that a cancellation
+waits for no data at all.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import ParamSpec, TypeVar
 
-__all__ = ["in_thread", "quickly", "without_waiting"]
+__all__ = ["in_thread", "quickly", "uploading", "without_waiting"]
 
 MAX_THREADS = 16
+MAX_UPLOAD_THREADS = 8
 MAX_QUICK_THREADS = 24
 """An identity whose endpoint hangs holds up to nine (`watcher` and `scheduler`): there is room for
 a cancellation and for other identities all the same. Idle threads are not even started."""
@@ -22,16 +24,22 @@ a cancellation and for other identities all the same. Idle threads are not even 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
 _pool = ThreadPoolExecutor(MAX_THREADS, thread_name_prefix="covalent-braket")
+_uploads = ThreadPoolExecutor(MAX_UPLOAD_THREADS, thread_name_prefix="covalent-braket-upload")
 _quick = ThreadPoolExecutor(MAX_QUICK_THREADS, thread_name_prefix="covalent-braket-quick")
 
 
 async def in_thread(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-    """Call a blocking function that may move data.
+    """Call a blocking function that may fetch data, or works with files.
 
     A cancelled caller waits until the call is done, then the cancellation goes on: what the call
     did (a job it made, say) is never lost halfway. A call that has not begun by then is not made.
     """
     return await _finished(_pool.submit(function, *args, **kwargs))
+
+
+async def uploading(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
+    """Call a blocking function that brings a task's data to S3; else as `in_thread`."""
+    return await _finished(_uploads.submit(function, *args, **kwargs))
 
 
 async def quickly(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
