@@ -256,6 +256,10 @@ class BraketExecutor(AsyncBaseExecutor):
     ) -> Any:
         """Run one function as a job and wait for it.
 
+        Nobody else can wait for the job: if the awaiting task is cancelled, as Ctrl-C does under
+        `asyncio.run`, the job is cancelled too. That takes at most half a minute; if Braket does
+        not answer so long, threads go on trying for 90 s at most.
+
         Args:
             function: A function; or Covalent's wrapper around a pickled one.
             args: Positional arguments, plain or as Covalent's TransportableObject.
@@ -280,7 +284,9 @@ class BraketExecutor(AsyncBaseExecutor):
         place = self._place(group_metadata)
         try:
             group = await in_thread(direct.stage, function, args, kwargs, task_metadata, place)
-            data = await self.poll(group_metadata, await self._send_group(group, place))
+            sent = await self._send_group(group, place)
+            async with self._cancelled_with_caller(task_metadata, sent):
+                data = await self.poll(group_metadata, sent)
             outcome = await in_thread(
                 direct.unpack, data["collected"], function, group.main.node_id
             )
@@ -317,6 +323,18 @@ class BraketExecutor(AsyncBaseExecutor):
         except lifecycle.CancelledBeforeError as error:
             raise TaskCancelledError from error
         return {**sent, "config": config}
+
+    def _cancelled_with_caller(
+        self, metadata: Mapping[str, Any], sent: Mapping[str, Any]
+    ) -> contextlib.AbstractAsyncContextManager[None]:
+        from covalent_braket_plugin import cancelling
+
+        arn: str | None = sent.get("job_arn")
+        if arn is None:  # one of Covalent's own steps, which ends with its caller
+            return contextlib.nullcontext()
+        node = metadata["dispatch_id"], metadata["node_id"]
+        make = self._context_maker(sent["config"], region=_region_of(arn))
+        return cancelling.cancelled_with_caller(make, lambda: shared.job_of(*node) or arn)
 
     async def _keep_handle(self, job_arn: str) -> None:
         if hasattr(self, "_send_queue"):  # only Covalent's server keeps handles

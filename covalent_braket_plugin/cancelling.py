@@ -10,12 +10,12 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 
 from covalent_braket_plugin import shared
 from covalent_braket_plugin.asking import Asker, ContextMaker
-from covalent_braket_plugin.descriptions import JobSummary
+from covalent_braket_plugin.descriptions import JobSummary, Page
 from covalent_braket_plugin.errors import (
     BraketPluginError,
     NotFoundError,
@@ -26,10 +26,13 @@ from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context
 from covalent_braket_plugin.threads import quickly, without_waiting
 
-__all__ = ["ContextMaker", "cancel"]
+__all__ = ["ContextMaker", "cancel", "cancelled_with_caller"]
 
 END_SECONDS = 60.0
-"""For so long the end of a cancelled job is waited for; it has been cancelled all the same."""
+"""For so long the end of a cancelled job is waited for, and its quantum tasks are looked for; it
+has been cancelled all the same."""
+WITH_CALLER_SECONDS = 30.0
+"""So long a cancelled caller waits for the cancellation of its job."""
 SOON_SECONDS = 1.5
 UNKNOWN_AT_FIRST_SECONDS = 60.0
 """A job may not be found for a moment after it was made."""
@@ -56,6 +59,26 @@ async def cancel(make: ContextMaker, job_arn: str) -> bool:
     """
     with _said_at_last(make, job_arn) as said:
         return await _cancel(make, job_arn, said)
+
+
+@contextlib.asynccontextmanager
+async def cancelled_with_caller(
+    make: ContextMaker, job_arn: Callable[[], str]
+) -> AsyncIterator[None]:
+    """Cancel a job if its caller is cancelled meanwhile, where nobody else could wait for it.
+
+    The caller waits for that for at most half a minute; threads go on with what is left of it.
+
+    Args:
+        make: Settles the settings.
+        job_arn: Tells the job; further attempts have others.
+    """
+    try:
+        yield
+    except asyncio.CancelledError:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(cancel(make, job_arn()), WITH_CALLER_SECONDS)
+        raise
 
 
 @contextlib.contextmanager
@@ -156,9 +179,7 @@ class _Cancelling:
         token = "" if wanted else None
         try:
             while token is not None:
-                await self._limits.pace("SearchQuantumTasks").turn()
-                jobs = (await quickly(self._make, may_start=False)).jobs
-                tasks, token = await quickly(jobs.open_quantum_tasks, self.arn, token)
+                jobs, (tasks, token) = await self._page_of_tasks(token)
                 found += len(tasks)
                 for task in tasks:
                     await self._cancel_task(jobs, task)
@@ -166,6 +187,15 @@ class _Cancelling:
         except BraketPluginError as error:
             log.error("Quantum tasks of %s may be open and charged for: %s", self.arn, error)
         return found
+
+    async def _page_of_tasks(self, token: str) -> tuple[Jobs, Page[str]]:
+        async def ask() -> tuple[Jobs, Page[str]]:
+            await self._limits.pace("SearchQuantumTasks").turn()
+            jobs = (await quickly(self._make, may_start=False)).jobs
+            return jobs, await quickly(jobs.open_quantum_tasks, self.arn, token)
+
+        what = f"The quantum tasks of {self.arn} are not known yet"
+        return await patiently(ask, what, END_SECONDS)
 
     async def _cancel_task(self, jobs: Jobs, task_arn: str) -> None:
         await self._limits.pace("CancelQuantumTask").turn()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import signal
+import subprocess
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -103,9 +106,30 @@ def task_statuses(server: BraketServer, job_arn: str) -> set[str]:
     return {task["status"] for task in found}
 
 
-@pytest.mark.parametrize("refused", [0, 2], ids=["all_heard", "two_refused_at_first"])
+REFUSED = {
+    "operation": "CancelQuantumTask",
+    "kind": "error",
+    "code": "AccessDeniedException",
+    "status": 403,
+}
+FAULTY = {
+    "operation": "SearchQuantumTasks",
+    "kind": "error",
+    "code": "InternalServiceException",
+    "status": 500,
+}
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [[], [{"times": 2, **REFUSED}], [{"times": 8, **FAULTY}]],
+    ids=["all_heard", "two_refused_at_first", "not_told_at_first"],
+)
 async def test_quantum_tasks_that_the_job_left_open_are_cancelled(
-    on_local_braket: BraketServer, tmp_path: Path, no_blocking: None, refused: int
+    on_local_braket: BraketServer,
+    tmp_path: Path,
+    no_blocking: None,
+    faults: list[dict[str, Any]],
 ) -> None:
     server, mark, task = on_local_braket, tmp_path / "mark", metadata()
     executor = BraketExecutor(local=True, cache_dir=str(tmp_path))
@@ -113,11 +137,7 @@ async def test_quantum_tasks_that_the_job_left_open_are_cancelled(
     running = asyncio.ensure_future(executor.run(circuits, arguments, {}, task))
     await asyncio.to_thread(eventually, mark.exists, 60)
     (job,) = await asyncio.to_thread(jobs_of, server, task)
-    rules: list[dict[str, Any]] = [{"operation": "CancelJob", "kind": "leave_tasks"}]
-    if refused:
-        refusal = {"kind": "error", "code": "AccessDeniedException", "status": 403}
-        rules.append({"operation": "CancelQuantumTask", "times": refused, **refusal})
-    server.faults(*rules)
+    server.faults({"operation": "CancelJob", "kind": "leave_tasks"}, *faults)
     assert await executor.cancel(task, job["jobArn"]) is True
     with pytest.raises(TaskCancelledError):
         await running
@@ -160,6 +180,42 @@ async def test_job_that_braket_does_not_know_yet_is_cancelled_all_the_same(
     await asyncio.to_thread(on_local_braket.wait, job["jobArn"], "CANCELLED")
     with pytest.raises(TaskCancelledError):
         await running
+
+
+async def test_job_of_a_run_whose_caller_is_cancelled_is_cancelled_too(
+    on_local_braket: BraketServer, tmp_path: Path, no_blocking: None
+) -> None:
+    executor, task = BraketExecutor(local=True, cache_dir=str(tmp_path)), metadata()
+    running = asyncio.ensure_future(executor.run(endless, [str(tmp_path / "mark")], {}, task))
+    await asyncio.to_thread(eventually, (tmp_path / "mark").exists)
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(running, 40)
+    (job,) = await asyncio.to_thread(jobs_of, on_local_braket, task)
+    assert job["status"] == "CANCELLED"
+
+
+def test_job_of_an_interrupted_program_is_cancelled(
+    on_local_braket: BraketServer, tmp_path: Path
+) -> None:
+    mark, task = tmp_path / "mark", metadata()
+    program = f"""
+import asyncio
+from covalent_braket_plugin.braket import BraketExecutor
+from tests.executor.test_cancel import endless
+executor = BraketExecutor(local=True, cache_dir={str(tmp_path)!r})
+asyncio.run(executor.run(endless, [{str(mark)!r}], {{}}, {task!r}))
+"""
+    child = subprocess.Popen([sys.executable, "-c", program], stderr=subprocess.PIPE, text=True)
+    try:
+        eventually(mark.exists, 60)
+        child.send_signal(signal.SIGINT)
+        assert "KeyboardInterrupt" in child.communicate(timeout=60)[1]
+    finally:
+        child.kill()
+        child.wait()
+    (job,) = jobs_of(on_local_braket, task)
+    assert job["status"] in ("CANCELLING", "CANCELLED")
 
 
 async def test_refused_cancellation_names_the_job_and_is_not_repeated(
