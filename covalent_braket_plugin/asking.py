@@ -40,10 +40,13 @@ class Asker:
         ctx = self._make(may_start=False)
         try:
             return ctx.jobs.describe(job_arn)
-        except NotFoundError as error:
-            if ctx.settings.local:  # it knows its jobs at once, so this is another one
-                raise LocalBraketError(pipeline.LOCAL_BRAKET_GONE) from error
-            raise
+        except NotFoundError:
+            if not ctx.settings.local:
+                raise
+        try:
+            return ctx.jobs.describe(job_arn)
+        except NotFoundError as error:  # it knows its jobs at once, so this is another one
+            raise LocalBraketError(pipeline.LOCAL_BRAKET_GONE) from error
 
     def page(self, created: datetime, token: str) -> Page[JobSummary]:
         """Ask for 100 of the jobs made since then.

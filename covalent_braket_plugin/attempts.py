@@ -17,7 +17,7 @@ from covalent_braket_plugin import collecting, kept, pipeline, shared
 from covalent_braket_plugin.asking import ContextMaker
 from covalent_braket_plugin.collecting import Collected
 from covalent_braket_plugin.descriptions import Job, JobSummary
-from covalent_braket_plugin.errors import BraketPluginError
+from covalent_braket_plugin.errors import BraketPluginError, NotFoundError
 from covalent_braket_plugin.lifecycle import (
     CancelledBeforeError,
     KeepHandle,
@@ -138,7 +138,7 @@ async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any
         return None
 
 
-async def _next_job(way: _Way, ctx: Context, staged: Keys, task: Task) -> dict[str, Any] | None:
+async def _next_job(way: _Way, ctx: Context, staged: Keys, task: Task) -> dict[str, Any]:
     def prepare() -> Prepared | None:
         return pipeline.prepare_again(way.make(may_start=False), staged, task)
 
@@ -150,7 +150,7 @@ async def _next_job(way: _Way, ctx: Context, staged: Keys, task: Task) -> dict[s
             enough=withdrawn,
         )
         if prepared is None:
-            return None
+            raise NotFoundError(f"{staged.uri(staged.payload)} is not there any more")
         return await make_job(way.make, ctx, task, prepared, way.nodes, withdrawn, way.keep_handle)
 
 

@@ -374,16 +374,19 @@ class BraketExecutor(AsyncBaseExecutor):
     ) -> ContextMaker:
         from covalent_braket_plugin import pipeline
 
-        config = _config() if config is None else config
         attributes = {name: getattr(self, name, None) for name in BY_NAME}
-        # Covalent hands the configuration to the constructor: such values are not the user's call.
-        given = {
-            name: value for name, value in attributes.items() if not same(value, config.get(name))
-        }
-        if region is not None:
-            given["region"] = region
+        known = config
 
         def make(*, may_start: bool) -> Context:
+            config = _config() if known is None else known
+            # Covalent hands the configuration to the constructor: such values are not the user's.
+            given = {
+                name: value
+                for name, value in attributes.items()
+                if not same(value, config.get(name))
+            }
+            if region is not None:
+                given["region"] = region
             return pipeline.context(given, config, os.environ, may_start=may_start)
 
         return make

@@ -2,7 +2,8 @@
 
 A job of which nothing is known is asked about by its age: soon while it is young, ever more rarely
 later. If jobs of its kind have ended, it is first asked about when most of them had: one question
-is then mostly enough. Nobody hears of the end of a job later than he would by the age alone.
+is then mostly enough. Of a job that ends long before all of its kind one hears within a quarter of
+their time.
 """
 
 from __future__ import annotations
@@ -16,6 +17,10 @@ MIN_INTERVAL_SECONDS = 1.5
 SHARE_OF_AGE = 0.1
 REMEMBERED_JOBS = 20
 REMEMBERED_KINDS = 1000
+MIN_BETWEEN_SECONDS = 8.0
+SHARE_BETWEEN = 0.25
+"""A job is asked about at least so often (in shares of the shortest ones of its kind) before any
+of its kind had ended."""
 SLACK_SECONDS = 0.1
 SLACK_SHARE = 0.02
 """A little more than the jobs before: an answer that comes too early costs another question."""
@@ -87,9 +92,11 @@ def ask_at_age(age: float, lasting: Lasting | None, longest: float) -> float:
     if lasting is None:
         return usual
     if age < lasting.earliest:
-        # Where durations differ widely, waiting for most of them would let the short ones lie.
+        # Where durations differ widely, waiting for most of them would let the short ones lie; and
+        # a job may end long before all that were.
         first = lasting.earliest + interval_at_age(lasting.earliest, longest)
-        return min(age + longest, lasting.likely, first)
+        between = max(MIN_BETWEEN_SECONDS, SHARE_BETWEEN * lasting.earliest)
+        return min(age + min(longest, between), lasting.likely, first)
     return min(
         [usual, *(at for at in (lasting.likely, lasting.latest) if at > age + SLACK_SECONDS)]
     )

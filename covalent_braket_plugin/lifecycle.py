@@ -64,9 +64,15 @@ def now() -> str:
 
 
 async def settled(make: ContextMaker) -> Context:
-    """Settle the settings, for a job that is there; a local Braket may be too busy to answer."""
+    """Settle the settings, for a job that is there and is paid for.
+
+    A local Braket may be too busy to answer, and a mistake in a file may be mended.
+    """
     return await patiently(
-        lambda: quickly(make, may_start=False), "The settings are not known yet", SETTLE_SECONDS
+        lambda: quickly(make, may_start=False),
+        "The settings for a job that runs cannot be used",
+        SETTLE_SECONDS,
+        worth=lambda error: may_pass(error) or isinstance(error, SettingError),
     )
 
 

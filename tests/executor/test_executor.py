@@ -15,6 +15,7 @@ from typing import Any
 import covalent as ct
 import pytest
 from blockbuster import BlockBuster
+from covalent._shared_files.config import set_config
 from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError
 from covalent._workflow.transportable_object import TransportableObject
 from covalent.executor.schemas import ResourceMap, TaskSpec, TaskUpdate
@@ -24,7 +25,6 @@ from covalent_braket_plugin import tobj
 from covalent_braket_plugin.braket import BraketExecutor
 from covalent_braket_plugin.errors import (
     AwsError,
-    BraketPluginError,
     SerializationError,
     SettingError,
     UnconfiguredError,
@@ -234,13 +234,20 @@ async def test_arn_alone_is_enough_to_receive(executor: BraketExecutor) -> None:
     assert str(update.status) == "COMPLETED"
 
 
-async def test_job_that_broken_settings_leave_to_nobody_is_named(executor: BraketExecutor) -> None:
+async def test_mistake_in_the_configuration_loses_no_job_if_it_is_mended(
+    executor: BraketExecutor,
+) -> None:
     specs, resources, group = staged(executor, add, 1, 2)
     sent = await executor.send(specs, resources, group)
-    changed = {**sent, "config": {"give_up_after": "soon"}}
-    with pytest.raises(BraketPluginError, match=r"^give_up_after='soon'.*") as raised:
-        await executor.poll(group, changed)
-    assert f"{sent['job_arn']} may still run" in str(raised.value)
+    set_config("executors.braket.give_up_after", "soon")
+    try:
+        receiving = asyncio.ensure_future(executor.receive(group, {"job_arn": sent["job_arn"]}))
+        await asyncio.sleep(1)
+        assert not receiving.done()
+    finally:
+        set_config("executors.braket.give_up_after", "")
+    (update,) = await asyncio.wait_for(receiving, 60)
+    assert str(update.status) == "COMPLETED"
 
 
 async def test_result_that_a_killed_server_had_brought_back_is_not_lost(
