@@ -116,7 +116,7 @@ def collect(
     except IntegrityError as error:
         outcome, problem = None, error
     job = _described(ctx, job, outcome)
-    found = _Found(name, job, keys, tuple(history), outcome, problem)
+    found = _Found(name, job, keys, tuple(history), ctx.settings.retries + 1, outcome, problem)
     found = replace(found, problem=problem or _what_is_missing(ctx, found, nodes))
     try:
         values = {} if found.problem else _values(ctx, found, place)
@@ -156,6 +156,7 @@ class _Found:
     job: Job
     keys: Keys
     history: tuple[str, ...]
+    attempts: int
     outcome: Outcome | None = None
     problem: IntegrityError | None = None
 
@@ -256,7 +257,8 @@ def _error(found: _Found, node_id: int | None) -> str:
     if found.problem is not None and not isinstance(found.problem, NoOutcomeError):
         text += f"Nothing was deleted: see {found.keys.uri(found.keys.base)}\n"
     attempt = found.keys.attempt
-    return text + (f"This was attempt {attempt}.\n" if attempt > 1 else "")
+    attempts = max(attempt, found.attempts)  # the setting may have changed since it was sent
+    return text + (f"This was attempt {attempt} of {attempts}.\n" if attempt > 1 else "")
 
 
 def _fresh_streams(place: Path) -> tuple[Path, Path]:

@@ -17,9 +17,6 @@ from covalent_braket_plugin.threads import quickly
 
 __all__ = ["NodeLog", "Waiting"]
 
-WIDTH = 400
-"""The text is filled up to this length: Covalent notes the size once and copies by it."""
-
 log = logging.getLogger(__name__)
 
 
@@ -35,23 +32,25 @@ class NodeLog:
         self._dispatch_id = dispatch_id
         self._node_id = node_id
         self._file: Path | None = None
+        self._size = 0
         self._useless = False
 
     def write(self, text: str) -> None:
         """Replace what is there by one line; never fails."""
         if self._useless:
             return
-        line = text[: WIDTH - 1].ljust(WIDTH - 1) + "\n"
+        line = text.ljust(self._size - 1) + "\n"  # Covalent copies by the size that it noted
         try:
-            if self._file is None:
-                self._file = self._declare(len(line.encode()))
-            self._file.write_text(line, encoding="utf-8")
+            if self._file is None or len(line) > self._size:
+                self._declare(line)
+            else:
+                self._file.write_text(line, encoding="utf-8")
         except Exception as error:  # no server, another schema, a dispatch it does not know
             log.debug("The stdout of node %s cannot be written: %s", self._node_id, error)
             self._useless = True
 
-    def _declare(self, size: int) -> Path:
-        """Tell Covalent that the node has a stdout of that size; returns its file."""
+    def _declare(self, line: str) -> None:
+        """Write what is longer than all before, and tell Covalent the size of the stdout."""
         from covalent_dispatcher._dal.result import get_result_object
         from covalent_dispatcher._db.datastore import workflow_db
 
@@ -59,8 +58,10 @@ class NodeLog:
             result = get_result_object(self._dispatch_id, bare=True, session=session)
             node = result.lattice.transport_graph.get_node(self._node_id, session)
             asset = node.get_asset("stdout", session)
-            asset.update(session, values={"size": size})
-            return Path(str(asset.storage_path)) / str(asset.object_key)
+            self._file = Path(str(asset.storage_path)) / str(asset.object_key)
+            self._file.write_text(line, encoding="utf-8")
+            self._size = len(line)  # it is ASCII
+            asset.update(session, values={"size": self._size})
 
 
 class Waiting:
@@ -80,9 +81,12 @@ class Waiting:
 
     def told(self, standing: Standing) -> None:
         """Write down where it stands, unless that is just being done."""
+        level = (
+            logging.DEBUG if self._since else logging.INFO
+        )  # the server's log has many to tell of
         self._since = self._since or f"{datetime.now(UTC):%H:%M:%S} UTC"
         text = f"Waiting for a slot since {self._since}: {_place(standing)}."
-        log.info("%s: %s", self._job_name, text)
+        log.log(level, "%s: %s", self._job_name, text)
         if self._writing is None or self._writing.done():
             self._writing = asyncio.ensure_future(quickly(self._node_log.write, text))
 

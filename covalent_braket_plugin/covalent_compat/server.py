@@ -20,12 +20,15 @@ from typing import Any
 from covalent_braket_plugin.covalent_compat.release import checked_release
 from covalent_braket_plugin.covalent_compat.store import database_url
 
-__all__ = ["STARTED", "alone", "is_server", "when_up"]
+__all__ = ["STARTED", "alone", "is_server", "when_up", "write_log"]
 
 STARTED = datetime.now(UTC)
 """Covalent loads us with its server: all dispatches of this process begin later."""
 LOOK_SECONDS = 0.1
 UP_WITHIN_SECONDS = 300.0
+PACKAGE = __name__.partition(".")[0]
+LOG_FORMAT = "[%(asctime)s] [%(levelname)s] %(name)s: %(message)s"
+"""As the other lines of the server's log; Covalent makes the times UTC."""
 
 log = logging.getLogger(__name__)
 _locks: dict[Path, int] = {}
@@ -67,6 +70,7 @@ _started: set[asyncio.Task[None]] = set()
 
 
 def _start(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    write_log()
     _started.add(asyncio.ensure_future(_safely(work)))
 
 
@@ -75,6 +79,26 @@ async def _safely(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         await work()
     except Exception:
         log.exception("What an earlier server left could not be gone on with")
+
+
+def write_log() -> None:
+    """Write what we log to the server's stderr, which is its log; unless somebody has seen to it.
+
+    Covalent sees to its own loggers only. Importing its ``cloud_resource_manager`` gives the root
+    logger a stream without a format: that is nobody's wish for ours.
+    """
+    ours = logging.getLogger(PACKAGE)
+    if ours.handlers or not all(map(_bare, logging.getLogger().handlers)):
+        return
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter(LOG_FORMAT))
+    ours.addHandler(handler)
+    ours.setLevel(logging.INFO)
+    ours.propagate = False  # each line stands there once
+
+
+def _bare(handler: logging.Handler) -> bool:
+    return type(handler) is logging.StreamHandler and handler.formatter is None
 
 
 def alone() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -129,6 +130,7 @@ def test_stopped_server_leaves_or_cancels_jobs_as_told_and_says_which(
         (job,) = scene.stage.jobs_of(dispatch_id)
         (line,) = [line for line in log.splitlines() if words in line and dispatch_id in line]
         assert job["jobArn"] in line
+        assert re.match(r"\[\d{4}-\S+ \S+\] \[WARNING\] ", line), line
     scene.start()
     mark.touch()
     assert scene.ended(left).result == 0

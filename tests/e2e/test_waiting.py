@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import re
+import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -68,8 +71,8 @@ def test_electron_that_waits_says_how_many_are_ahead_and_then_what_its_job_print
         return waiting if len(waiting) == 2 else None
 
     first, second = eventually(said, 60)
-    assert first.strip() == "0 electrons ahead, 1 of 1 jobs running."
-    assert second.strip() == "1 electron ahead, 1 of 1 jobs running."
+    assert first == "0 electrons ahead, 1 of 1 jobs running.\n"
+    assert second == "1 electron ahead, 1 of 1 jobs running.\n"
     go.touch()
     assert str(narrow.result(dispatch_id).status) == "COMPLETED"
     assert [stdout_of(narrow, dispatch_id, node) for node in nodes] == ["went on\n"] * 3
@@ -98,3 +101,44 @@ def test_electron_that_waits_for_too_long_fails_and_is_never_submitted(
     assert narrow.jobs_of(dispatch_id) == []
     go.touch()
     assert str(narrow.result(blocking).status) == "COMPLETED"
+
+
+def breaks_down_once(mark: str) -> str:
+    from pathlib import Path
+
+    if not Path(mark).exists():
+        Path(mark).touch()
+        time.sleep(2)  # so that others have to wait
+        os.kill(os.getppid(), signal.SIGKILL)
+    return "done"
+
+
+def test_log_of_the_server_says_when_electrons_wait_end_and_are_tried_again(
+    narrow: Stage, tmp_path: Path
+) -> None:
+    executor = ct.executor.BraketExecutor(local=True, retries=1)
+
+    @ct.lattice
+    def flow(places: list[str]) -> list[Any]:
+        return [ct.electron(breaks_down_once, executor=executor)(place) for place in places]
+
+    dispatch_id = narrow.dispatch(flow, [str(tmp_path / name) for name in "ab"])
+    assert str(narrow.result(dispatch_id).status) == "COMPLETED"
+    lines = narrow.server.log.read_text().splitlines()
+    names = {job["jobName"]: job["status"] for job in narrow.jobs_of(dispatch_id)}
+    assert sorted(names.values()) == ["COMPLETED", "COMPLETED", "FAILED", "FAILED"]
+    for name, status in names.items():
+        assert_said_once(lines, "INFO", f"{name} ended {status}", "billed")
+    for job in narrow.jobs_of(dispatch_id):
+        if job["status"] == "FAILED":
+            assert_said_once(lines, "WARNING", job["jobArn"], "Trying again.")
+    waited = [name for name in names if any(f"{name}: Waiting" in line for line in lines)]
+    assert waited
+    for name in waited:
+        assert_said_once(lines, "INFO", f"{name}: Waiting for a slot", "ahead")
+
+
+def assert_said_once(lines: list[str], level: str, *words: str) -> None:
+    (line,) = [line for line in lines if all(word in line for word in words)]
+    start = rf"\[\d{{4}}-\d\d-\d\d \d\d:\d\d:\d\d,\d{{3}}\] \[{level}\] covalent_braket_plugin\."
+    assert re.match(start, line), line

@@ -121,7 +121,7 @@ async def test_without_retries_nothing_is_run_again(bench: Bench) -> None:
 
 
 async def test_when_retries_are_used_up_the_error_says_which_attempt_it_was(bench: Bench) -> None:
-    with pytest.raises(TaskRuntimeError, match=r"This was attempt 2\.") as raised:
+    with pytest.raises(TaskRuntimeError, match=r"This was attempt 2 of 2\.") as raised:
         await bench.run(bench.executor(retries=1), breaks_down)
     assert "Attempt 1 of 2 failed" in str(raised.value)
     assert bench.runs == len(bench.jobs()) == 2
