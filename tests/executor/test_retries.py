@@ -54,7 +54,7 @@ class Bench:
     def jobs(self) -> list[dict[str, Any]]:
         """The dispatch's jobs, by name."""
         found = self.server.client("braket").search_jobs(filters=[])["jobs"]
-        ours = [job for job in found if job["tags"]["covalent:dispatch_id"] == self.dispatch_id]
+        ours = [job for job in found if job["tags"].get("covalent:dispatch_id") == self.dispatch_id]
         return sorted(ours, key=lambda job: str(job["jobName"]))
 
     def left(self) -> list[str]:
