@@ -15,7 +15,7 @@ from tests.faults.table import Case, run
 from tests.support.bad_line import BadLine, Ended
 from tests.support.stage import Stage
 
-LINES = 3
+LINES = 4
 """Faults strike a whole local Braket, so cases that run at the same time have one each."""
 
 Outcome = Callable[[Case], Ended]

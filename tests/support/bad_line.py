@@ -52,6 +52,7 @@ class Ended:
         jobs: All jobs that were made for it.
         left: Keys of what is left of it in S3.
         unused: Fault rules that did not strike as often as they should have.
+        log: Lines of the server's log that name one of its jobs.
     """
 
     status: str
@@ -60,6 +61,7 @@ class Ended:
     jobs: list[dict[str, Any]]
     left: list[str]
     unused: list[dict[str, Any]]
+    log: str
 
     @property
     def job_statuses(self) -> list[str]:
@@ -157,14 +159,20 @@ class BadLine:
         result = self.stage.result(dispatch_id)
         node = result.get_node_result(0)
         completed = str(node["status"]) == "COMPLETED"
+        jobs = self.stage.jobs_of(dispatch_id)
         return Ended(
             str(node["status"]),
             node["error"] or "",
-            result.result if completed else None,
-            self.stage.jobs_of(dispatch_id),
+            node["output"].get_deserialized() if completed else None,
+            jobs,
             self.stage.objects_of(dispatch_id),
             self.faults_left(),
+            self._log_of(jobs),
         )
+
+    def _log_of(self, jobs: list[dict[str, Any]]) -> str:
+        lines = self.stage.server.log.read_text().splitlines(keepends=True)
+        return "".join(line for line in lines if any(job["jobArn"] in line for job in jobs))
 
     def faults_left(self) -> list[dict[str, Any]]:
         """Fault rules that have not hit as often as they should."""
