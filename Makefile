@@ -25,7 +25,7 @@ demo-stop: ## Stop what the demo left running
 	else echo "Nothing is running: there is no $(VENV)."; fi
 
 test: $(DEV) ## Run the tests (ARGS="-k name" for some of them)
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
 lint: $(DEV) ## Check style, types and layers
 	@$(BIN)/ruff check .
