@@ -1,7 +1,8 @@
 """Where files lie while they are in transit between Covalent and S3, and for how long.
 
-Each task group has a directory of its own: ``{root}/braket/{dispatch_id}/group-{id}``. Covalent
-copies the inputs into it and the results out of it.
+Each task group has a directory of its own: ``{root}/braket/{dispatch_id}-{group}``. Covalent copies
+the inputs into it and the results out of it. Groups share no directory that would be removed with
+the last of them: another one might be making its own in it at that moment.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ def place(cache_dir: object, default: str, dispatch_id: str, group_id: int) -> P
         # Covalent 0.240 takes file URIs apart as URLs, and copies to another path than was meant.
         mark = hashlib.sha256(str(root).encode()).hexdigest()[:8]
         root = Path(tempfile.gettempdir()) / f"covalent-braket-{os.getuid()}-{mark}"
-    return root / "braket" / dispatch_id / f"group-{group_id}"
+    return root / "braket" / f"{dispatch_id}-{group_id}"
 
 
 def retire(directory: Path) -> None:
@@ -53,10 +54,8 @@ def retire(directory: Path) -> None:
 
 
 def remove(directory: Path) -> None:
-    """Remove a group's files now, and the dispatch's directory if it is empty then."""
+    """Remove a group's files now."""
     shutil.rmtree(directory, ignore_errors=True)
-    with contextlib.suppress(OSError):  # other groups of the dispatch may still be there
-        directory.parent.rmdir()
 
 
 _swept: set[Path] = set()
@@ -64,11 +63,11 @@ _swept: set[Path] = set()
 
 def sweep(directory: Path) -> None:
     """Remove what earlier servers left beside a group's directory, once in this process."""
-    root = directory.parents[1]
+    root = directory.parent
     if root in _swept:
         return
     _swept.add(root)
     with contextlib.suppress(OSError):
-        for dispatch in list(root.iterdir()):
-            if time.time() - dispatch.stat().st_mtime > LEFTOVER_SECONDS:
-                shutil.rmtree(dispatch, ignore_errors=True)
+        for group in list(root.iterdir()):
+            if time.time() - group.stat().st_mtime > LEFTOVER_SECONDS:
+                shutil.rmtree(group, ignore_errors=True)
