@@ -30,7 +30,7 @@ from covalent.executor.base import AsyncBaseExecutor
 from covalent.executor.schemas import ResourceMap, TaskSpec, TaskUpdate
 
 from covalent_braket_plugin import covalent_compat, exchange, shared, staging
-from covalent_braket_plugin.settings import BY_NAME, check_given, same, unknown
+from covalent_braket_plugin.settings import BY_NAME, check_given, own_values, same, unknown
 from covalent_braket_plugin.threads import in_thread
 
 # Covalent imports this module whenever it is imported itself: what only a job needs is loaded
@@ -379,12 +379,7 @@ class BraketExecutor(AsyncBaseExecutor):
 
         def make(*, may_start: bool) -> Context:
             config = _config() if known is None else known
-            # Covalent hands the configuration to the constructor: such values are not the user's.
-            given = {
-                name: value
-                for name, value in attributes.items()
-                if not same(value, config.get(name))
-            }
+            given = own_values(attributes, config)
             if region is not None:
                 given["region"] = region
             return pipeline.context(given, config, os.environ, may_start=may_start)

@@ -26,7 +26,7 @@ from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context
 from covalent_braket_plugin.threads import quickly, without_waiting
 
-__all__ = ["ContextMaker", "cancel", "cancelled_with_caller"]
+__all__ = ["cancel", "cancelled_with_caller"]
 
 END_SECONDS = 60.0
 """For so long the end of a cancelled job is waited for, and its quantum tasks are looked for; it
@@ -140,7 +140,6 @@ class _Cancelling:
 
     def __init__(self, make: ContextMaker, ctx: Context, arn: str) -> None:
         self.arn = arn
-        self.ctx = ctx
         self._make = make
         self._limits = shared.limits(ctx.jobs.clients)
         self.watcher = shared.watcher(ctx.jobs.clients, Asker(make))

@@ -117,9 +117,7 @@ async def _staged(
 ) -> tuple[Context, Prepared]:
     def worth(error: BaseException) -> bool:
         # Credentials that never worked are a mistake; those that did may be renewed.
-        mistaken = isinstance(error, CredentialsError) and not getattr(
-            ctx.jobs.clients, "proven", True
-        )
+        mistaken = isinstance(error, CredentialsError) and not ctx.jobs.clients.proven
         return may_pass(error) and not mistaken
 
     try:

@@ -24,7 +24,7 @@ from covalent_braket_plugin.descriptions import JobSummary
 from covalent_braket_plugin.errors import BraketPluginError, SettingError
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context
-from covalent_braket_plugin.settings import BY_NAME, Settings, resolve, same
+from covalent_braket_plugin.settings import Settings, own_values, resolve
 from covalent_braket_plugin.threads import in_thread, quickly
 
 __all__ = ["OURS", "again", "newest_jobs", "settings_of", "task_of", "wake"]
@@ -110,14 +110,9 @@ def _wants(dispatch: Dispatch, config: Mapping[str, Any]) -> bool:
 def settings_of(node: Node, config: Mapping[str, Any]) -> Settings:
     """Settle a node's settings, without AWS; a mistake in them is told when it is run."""
     try:
-        return resolve(_given(node, config), config, os.environ)
+        return resolve(own_values(node.attributes, config), config, os.environ)
     except SettingError:
         return Settings()
-
-
-def _given(node: Node, config: Mapping[str, Any]) -> dict[str, object]:
-    known = {name: value for name, value in node.attributes.items() if name in BY_NAME}
-    return {name: value for name, value in known.items() if not same(value, config.get(name))}
 
 
 def task_of(job: JobSummary) -> tuple[str, int, int] | None:
@@ -227,7 +222,7 @@ async def _by_identity(due: Iterable[Due], config: Mapping[str, Any]) -> list[_G
     found: dict[Any, _Groups] = {}
     keys: dict[str, Any] = {}
     for each in due:
-        given = _given(each.first, config)
+        given = own_values(each.first.attributes, config)
         text = json.dumps(given, sort_keys=True, default=str)
         if text not in keys:
             keys[text] = await _add_identity(found, given, config)

@@ -39,6 +39,19 @@ def local_braket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BraketSer
     server.stop()
 
 
+@pytest.fixture(scope="module")
+def new_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BraketServer]:
+    """A local Braket with the quotas that a new AWS account has."""
+    server = BraketServer.started(
+        tmp_path_factory.mktemp("new-account"),
+        local_endpoint.worker_command(),
+        local_endpoint.worker_image(),
+        quotas="default",
+    )
+    yield server
+    server.stop()
+
+
 @pytest.fixture(autouse=True)
 def _no_faults_left(request: pytest.FixtureRequest) -> Iterator[None]:
     """Take injected faults away after each test that could have left some."""

@@ -24,6 +24,7 @@ __all__ = [
     "check",
     "check_given",
     "check_one",
+    "own_values",
     "plain_json",
     "region_of_device",
     "require_aws",
@@ -106,12 +107,28 @@ def check_given(
         SettingError: A value breaks its setting's rule, or two disagree.
     """
     known = {name: value for name, value in given.items() if name in BY_NAME}
-    own = {name: value for name, value in known.items() if not same(value, config.get(name))}
+    own = own_values(known, config)
     settings = resolve(own, {}, {})
     check(settings)
     return {
         name: _stored(settings, name, value) if name in own else _as_json(value)
         for name, value in known.items()
+    }
+
+
+def own_values(values: Mapping[str, object], config: Mapping[str, object]) -> dict[str, object]:
+    """Pick the settings that an executor was given itself.
+
+    Covalent hands the values of the configuration file to the constructor too.
+
+    Args:
+        values: What an executor has; unknown names are passed over.
+        config: The section ``[executors.braket]``.
+    """
+    return {
+        name: value
+        for name, value in values.items()
+        if name in BY_NAME and not same(value, config.get(name))
     }
 
 

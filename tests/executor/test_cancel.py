@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from blockbuster import BlockBuster
 from covalent._shared_files.exceptions import TaskCancelledError
 
 from covalent_braket_plugin import local_endpoint
@@ -44,17 +43,6 @@ def strict_braket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[B
 def on_local_braket(local_braket: BraketServer, monkeypatch: pytest.MonkeyPatch) -> BraketServer:
     monkeypatch.setenv("COVALENT_BRAKET_LOCAL_DIR", str(local_braket.state_dir))
     return local_braket
-
-
-@pytest.fixture
-def no_blocking() -> Iterator[None]:
-    """Fail on any blocking call that our code makes on the event loop."""
-    detector = BlockBuster(scanned_modules=["covalent_braket_plugin"])
-    detector.activate()
-    try:
-        yield
-    finally:
-        detector.deactivate()
 
 
 def metadata(node_id: int = 0) -> dict[str, Any]:

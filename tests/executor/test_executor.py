@@ -8,13 +8,11 @@ import io
 import threading
 import uuid
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import covalent as ct
 import pytest
-from blockbuster import BlockBuster
 from covalent._shared_files.config import set_config
 from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError
 from covalent._workflow.transportable_object import TransportableObject
@@ -45,17 +43,6 @@ def _use_the_local_braket(
 @pytest.fixture
 def executor(tmp_path: Path) -> BraketExecutor:
     return BraketExecutor(local=True, cache_dir=str(tmp_path))
-
-
-@pytest.fixture
-def no_blocking() -> Iterator[None]:
-    """Fail on any blocking call that our code makes on the event loop."""
-    detector = BlockBuster(scanned_modules=["covalent_braket_plugin"])
-    detector.activate()
-    try:
-        yield
-    finally:
-        detector.deactivate()
 
 
 def metadata() -> dict[str, Any]:

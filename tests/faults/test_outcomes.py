@@ -6,13 +6,11 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import cloudpickle
 import pytest
 
-from covalent_braket_plugin import local_endpoint
 from covalent_braket_plugin.protocol import HP_MANIFEST, Keys, NodeOutcome, Outcome
 from tests.support.bad_line import ANSWER, BadLine, Ended, answering, waiting
 from tests.support.braket_server import BraketServer
@@ -108,19 +106,6 @@ def test_result_that_is_damaged_on_the_way_is_read_again(line: BadLine, kind: st
     ended = line.ended(line.start(answering))
     assert (ended.status, ended.value, len(ended.jobs)) == ("COMPLETED", ANSWER, 1), ended.error
     assert ended.unused == []
-
-
-@pytest.fixture(scope="module")
-def new_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BraketServer]:
-    """A local Braket with the quotas that a new AWS account has."""
-    server = BraketServer.started(
-        tmp_path_factory.mktemp("new-account"),
-        local_endpoint.worker_command(),
-        local_endpoint.worker_image(),
-        quotas="default",
-    )
-    yield server
-    server.stop()
 
 
 def test_instance_type_without_quota_fails_at_once(

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
-from covalent_braket_plugin import local_endpoint
 from covalent_braket_plugin.aws import Clients, clients_for
 from covalent_braket_plugin.quotas import NONE_BY_DEFAULT, PUBLISHED, Limits, Quotas, read
 from covalent_braket_plugin.settings import Settings
@@ -19,26 +17,13 @@ from tests.support.virtual_time import now
 RAISED = Quotas(10, {"ml.m5.large": 8}, {**PUBLISHED.rates, "CreateJob": (2.0, 5.0)})
 
 
-@pytest.fixture(scope="module")
-def strict_braket(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BraketServer]:
-    """A local Braket with the quotas that a new AWS account has."""
-    server = BraketServer.started(
-        tmp_path_factory.mktemp("strict-braket"),
-        local_endpoint.worker_command(),
-        local_endpoint.worker_image(),
-        quotas="default",
-    )
-    yield server
-    server.stop()
-
-
 def clients_of(server: BraketServer) -> Clients:
     region = server.info["region"]
     return clients_for(Settings(local=True, endpoint_url=server.endpoint_url, region=region))
 
 
-def test_service_quotas_tells_what_a_new_account_may_do(strict_braket: BraketServer) -> None:
-    found = read(clients_of(strict_braket))
+def test_service_quotas_tells_what_a_new_account_may_do(new_account: BraketServer) -> None:
+    found = read(clients_of(new_account))
     assert found.concurrent_jobs == 3
     assert found.instances["ml.m5.large"] == 5
     for operation in ("CreateJob", "GetJob", "SearchJobs", "CancelJob", "SearchQuantumTasks"):
@@ -46,9 +31,9 @@ def test_service_quotas_tells_what_a_new_account_may_do(strict_braket: BraketSer
 
 
 def test_the_types_of_which_nobody_has_any_are_those_of_a_new_account(
-    strict_braket: BraketServer,
+    new_account: BraketServer,
 ) -> None:
-    found = read(clients_of(strict_braket))
+    found = read(clients_of(new_account))
     zero = {kind for kind, most in found.instances.items() if most == 0}
     assert zero == {kind for kind in NONE_BY_DEFAULT if kind in found.instances}
     assert zero
