@@ -84,6 +84,9 @@ class BraketExecutor(AsyncBaseExecutor):
         region: AWS region.
         profile: Name of an AWS profile.
         credentials: Path of an AWS credentials file, for this executor only.
+        assume_role_arn: Role to assume for all calls.
+        external_id: External id that this role asks for.
+        role_session_name: Name of the session in it (default ``covalent-braket``).
         s3_bucket_name: Bucket for payloads and results (default Braket's usual one,
             ``amazon-braket-{region}-{account}``).
         s3_prefix: Key prefix in the bucket.
@@ -96,6 +99,7 @@ class BraketExecutor(AsyncBaseExecutor):
         endpoint_url: Where AWS's services answer, if not at AWS.
         version_mismatch: ``"error"`` or ``"warn"`` if Python or cloudpickle of the electron and of
             the image differ.
+        python_mismatch: The same for Python alone (default: as ``version_mismatch``).
         keep_payload: Leave payload and outcome in S3.
         cache_dir: Directory for files in transit.
         log_stdout: Accepted for Covalent's base class.
@@ -129,6 +133,9 @@ class BraketExecutor(AsyncBaseExecutor):
         region: str | None = None,
         profile: str | None = None,
         credentials: str | None = None,
+        assume_role_arn: str | None = None,
+        external_id: str | None = None,
+        role_session_name: str | None = None,
         s3_bucket_name: str | None = None,
         s3_prefix: str | None = None,
         ecr_image_uri: str | None = None,
@@ -139,6 +146,7 @@ class BraketExecutor(AsyncBaseExecutor):
         kms_key_id: str | None = None,
         endpoint_url: str | None = None,
         version_mismatch: str | None = None,
+        python_mismatch: str | None = None,
         keep_payload: bool | None = None,
         cache_dir: str | None = None,
         log_stdout: str = "",

@@ -41,6 +41,9 @@ _REPOSITORY_TAG_DIGEST = re.compile(
 )
 _ROLE_NAME = re.compile(r"/?(?:[\x21-\x7e]+/)*[\w+=,.@-]{1,64}", re.A)
 _ROLE_ARN = re.compile(r"arn:aws[a-z-]*:iam::\d{12}:role/[\w+=,.@/-]+", re.A)
+# STS, AssumeRole (https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html).
+_EXTERNAL_ID = re.compile(r"[\w+=,.@:/-]{2,1224}", re.A)
+_SESSION_NAME = re.compile(r"[\w+=,.@-]{2,64}", re.A)
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d{1,2}", re.A)
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9-]{1,61}[a-z0-9]", re.A)
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
@@ -228,6 +231,25 @@ def role(value: str) -> Problem | None:
             return None
         return Problem("Use arn:aws:iam::123456789012:role/path/name.")
     return None if _ROLE_NAME.fullmatch(value) else Problem("Use the name that IAM shows.")
+
+
+def role_to_assume(value: str) -> Problem | None:
+    """Demand the ARN of an IAM role: STS takes no bare names."""
+    if _ROLE_ARN.fullmatch(value):
+        return None
+    return Problem("Use arn:aws:iam::123456789012:role/path/name.")
+
+
+def external_id(value: str) -> Problem | None:
+    """Demand what STS takes as an external id."""
+    return (
+        None if _EXTERNAL_ID.fullmatch(value) else Problem("Copy it from the role's trust policy.")
+    )
+
+
+def session_name(value: str) -> Problem | None:
+    """Demand what STS takes as a session's name."""
+    return None if _SESSION_NAME.fullmatch(value) else Problem("Use a name such as 'team-a'.")
 
 
 def device(value: str) -> Problem | None:

@@ -85,6 +85,29 @@ class Settings:
         environment=("AWS_PROFILE", "AWS_DEFAULT_PROFILE"),
         left_to_boto3=True,
     )
+    assume_role_arn: str | None = _setting(
+        None,
+        "text",
+        "Role to assume for all calls, with the credentials found otherwise; such as one in the "
+        "account that the jobs shall run in. It is assumed again before it expires.",
+        "the ARN of a role",
+        rules.role_to_assume,
+    )
+    external_id: str | None = _setting(
+        None,
+        "text",
+        "External id that the role in `assume_role_arn` asks for. AWS does not count it as a "
+        "secret, and it is shown with the executor's other settings.",
+        "2 to 1224 letters, digits and `_ + = , . @ : / -`",
+        rules.external_id,
+    )
+    role_session_name: str = _setting(
+        "covalent-braket",
+        "text",
+        "Name of the session in the role that is assumed; CloudTrail shows it.",
+        "2 to 64 letters, digits and `_ + = , . @ -`",
+        rules.session_name,
+    )
     region: str | None = _setting(
         None,
         "text",
@@ -274,6 +297,14 @@ class Settings:
         "error",
         "text",
         "What to do if the image's Python or cloudpickle cannot load the electron.",
+        "`error` or `warn`",
+        rules.one_of("error", "warn"),
+    )
+    python_mismatch: Literal["error", "warn"] | None = _setting(
+        None,
+        "text",
+        "What to do if the image's Python is of another minor version than the electron's. "
+        "Unset: as `version_mismatch` says.",
         "`error` or `warn`",
         rules.one_of("error", "warn"),
     )
