@@ -52,6 +52,7 @@ ROOMS = {
     "worker": room("__init__ errors protocol payload runtime supervisor opt_ml", "boto3 botocore"),
     # What the dispatcher needs.
     "settings": room("errors"),
+    "permissions": room(),
     "request": room("errors protocol settings"),
     "local_endpoint": room("errors"),
     "aws": room("__init__ errors settings", "boto3 botocore urllib3"),

@@ -1,0 +1,412 @@
+"""What the caller and the job's role must be allowed to do: each permission once, with its reason.
+
+The IAM policies that the command line prints, the Terraform templates, the CloudFormation ones and
+the checks of a set-up all grant what stands here; tests hold them to it, and hold this table to
+the calls that the code makes. A pure table: nothing here asks AWS.
+
+Which actions know which resources and conditions:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_braket.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from string import Template
+from typing import Any, Literal
+
+__all__ = [
+    "AWS_IMAGE_ACCOUNT",
+    "CALLER",
+    "DEFAULT_ROLE_NAME",
+    "ROLE",
+    "Grant",
+    "Scope",
+    "When",
+    "caller_policy",
+    "grants",
+    "platform_trust_policy",
+    "policy",
+    "role_policy",
+    "trust_policy",
+]
+
+AWS_IMAGE_ACCOUNT = "292282985366"
+"""Account of AWS's own Braket images (amazon-braket-sdk, ``image_uri_config``)."""
+
+DEFAULT_ROLE_NAME = "service-role/AmazonBraketJobsExecutionRole*"
+"""Name pattern of the role that Braket's console makes; its path belongs to the name."""
+
+SERVICE = "braket.amazonaws.com"
+
+When = Literal["always", "key", "own image", "may create bucket", "role unnamed"]
+"""When a permission is needed at all; see `Scope`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scope:
+    """What permissions are narrowed down to.
+
+    Attributes:
+        partition: ``aws`` or one of its siblings.
+        region: Region of the jobs.
+        account: Account of the jobs, 12 digits.
+        bucket: Bucket of payloads and results.
+        prefix: Key prefix in it; empty for the whole bucket.
+        role_arn: Role that jobs run as. A pattern with ``*`` if no role is named and the account's
+            default one is to be found.
+        repository: ECR repository of own images; None if jobs run in AWS's images.
+        kms_key_arn: Key that encrypts objects; None for the bucket's own rule.
+        log_group: Log group of jobs.
+        may_create_bucket: Whether the bucket is made on first use.
+    """
+
+    partition: str
+    region: str
+    account: str
+    bucket: str
+    role_arn: str
+    prefix: str = "covalent"
+    repository: str | None = None
+    kms_key_arn: str | None = None
+    log_group: str = "/aws/braket/jobs"
+    may_create_bucket: bool = False
+
+    def needs(self, when: When) -> bool:
+        """Whether a permission for this case is needed."""
+        cases: dict[When, bool] = {
+            "always": True,
+            "key": self.kms_key_arn is not None,
+            "own image": self.repository is not None,
+            "may create bucket": self.may_create_bucket,
+            "role unnamed": "*" in self.role_arn,
+        }
+        return cases[when]
+
+    def fill(self, text: str) -> str:
+        """Put this scope's values into the text of a resource or condition."""
+        prefix = self.prefix.strip("/")
+        values = {
+            "Partition": self.partition,
+            "Region": self.region,
+            "Account": self.account,
+            "Bucket": self.bucket,
+            "Below": f"{prefix}/" if prefix else "",
+            "RoleArn": self.role_arn,
+            "Repository": self.repository or "",
+            "Key": self.kms_key_arn or "",
+            "LogGroup": self.log_group,
+        }
+        return Template(text).substitute(values)
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One statement of a policy, and why it is there.
+
+    Attributes:
+        sid: Its name in the policy.
+        why: Which call needs it; for people.
+        actions: IAM actions.
+        resources: ARNs; `Scope.fill` fills them in.
+        conditions: By operator and key, as IAM writes them; filled in as well.
+        when: When it is needed.
+    """
+
+    sid: str
+    why: str
+    actions: tuple[str, ...]
+    resources: tuple[str, ...] = ("*",)
+    conditions: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    when: When = "always"
+
+    def filled(self, scope: Scope) -> Grant:
+        """Narrow it down to a scope."""
+        conditions = {
+            operator: {key: scope.fill(value) for key, value in keys.items()}
+            for operator, keys in self.conditions.items()
+        }
+        resources = tuple(scope.fill(resource) for resource in self.resources)
+        return Grant(self.sid, self.why, self.actions, resources, conditions, self.when)
+
+    def statement(self) -> dict[str, Any]:
+        """Write it as IAM does."""
+        statement: dict[str, Any] = {
+            "Sid": self.sid,
+            "Effect": "Allow",
+            "Action": list(self.actions),
+            "Resource": list(self.resources),
+        }
+        if self.conditions:
+            statement["Condition"] = {key: dict(value) for key, value in self.conditions.items()}
+        return statement
+
+
+_BUCKET = "arn:${Partition}:s3:::${Bucket}"
+_OBJECTS = _BUCKET + "/${Below}*"
+_QUANTUM_TASK_RESULTS = _BUCKET + "/jobs/*"
+_OWN_JOBS = "arn:${Partition}:braket:${Region}:${Account}:job/*"
+_OWN_QUANTUM_TASKS = "arn:${Partition}:braket:*:${Account}:quantum-task/*"
+_LOGS = (
+    "arn:${Partition}:logs:${Region}:${Account}:log-group:${LogGroup}",
+    "arn:${Partition}:logs:${Region}:${Account}:log-group:${LogGroup}:*",
+)
+_BRAKET_LOGS = "arn:${Partition}:logs:${Region}:${Account}:log-group:/aws/braket*"
+_REPOSITORY = "arn:${Partition}:ecr:${Region}:${Account}:repository/${Repository}"
+_AWS_IMAGES = (
+    f"arn:${{Partition}}:ecr:${{Region}}:{AWS_IMAGE_ACCOUNT}:repository/amazon-braket-*-jobs"
+)
+# A bucket of the expected name that somebody else made first is not written to and not believed;
+# AWS's own policies for Braket say so too.
+_OWN_BUCKET = {"StringEquals": {"aws:ResourceAccount": "${Account}"}}
+_KEY_BY_S3 = {"StringEquals": {"kms:ViaService": "s3.${Region}.amazonaws.com"}}
+_PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+CALLER: tuple[Grant, ...] = (
+    Grant(
+        "MakeAndFindJobs",
+        "CreateJob makes a job of an electron, with tags (TagResource); SearchJobs tells how all "
+        "jobs stand; SearchQuantumTasks finds what a cancelled job left open. IAM knows no "
+        "narrower resource for them.",
+        (
+            "braket:CreateJob",
+            "braket:SearchJobs",
+            "braket:SearchQuantumTasks",
+            "braket:TagResource",
+        ),
+    ),
+    Grant(
+        "FollowAndCancelJobs",
+        "GetJob tells how a job ended, CancelJob ends it.",
+        ("braket:CancelJob", "braket:GetJob"),
+        (_OWN_JOBS,),
+    ),
+    Grant(
+        "CancelQuantumTasks",
+        "CancelQuantumTask ends the quantum tasks that a cancelled job left open.",
+        ("braket:CancelQuantumTask",),
+        (_OWN_QUANTUM_TASKS,),
+    ),
+    Grant(
+        "RunJobsAsRole",
+        "CreateJob hands the job its role.",
+        ("iam:PassRole",),
+        ("${RoleArn}",),
+        {"StringEquals": {"iam:PassedToService": SERVICE}},
+    ),
+    Grant(
+        "FindDefaultRole",
+        "ListRoles finds the role that Braket's console made, if none is named.",
+        ("iam:ListRoles",),
+        when="role unnamed",
+    ),
+    Grant(
+        "StageAndFetchObjects",
+        "Payloads go to S3, outcomes come from there, and both are removed when the electron is "
+        "done; an upload in parts that fails is given up.",
+        ("s3:AbortMultipartUpload", "s3:DeleteObject", "s3:GetObject", "s3:PutObject"),
+        (_OBJECTS,),
+        _OWN_BUCKET,
+    ),
+    Grant(
+        "TellMissingObjects",
+        "Without it S3 answers 403 instead of 404 for an object that is not there, so that a job "
+        "that left no outcome looks like one whose outcome may not be read. A condition on "
+        "s3:prefix would bring the 403 back: GetObject has no such key.",
+        ("s3:ListBucket",),
+        (_BUCKET,),
+        _OWN_BUCKET,
+    ),
+    Grant(
+        "MakeUsualBucket",
+        "Braket's usual bucket is made on first use, closed to the public, if no bucket is named.",
+        ("s3:CreateBucket", "s3:PutBucketPublicAccessBlock"),
+        (_BUCKET,),
+        when="may create bucket",
+    ),
+    Grant(
+        "UseKey",
+        "Objects are encrypted with this key.",
+        ("kms:Decrypt", "kms:GenerateDataKey"),
+        ("${Key}",),
+        _KEY_BY_S3,
+        when="key",
+    ),
+    Grant(
+        "ReadLogs",
+        "The end of a failed job's log is put into the electron's error.",
+        ("logs:DescribeLogStreams", "logs:GetLogEvents"),
+        _LOGS,
+    ),
+    Grant(
+        "ReadQuotas",
+        "ListServiceQuotas tells how many jobs may run at the same time; without it that is found "
+        "out by trying.",
+        ("servicequotas:ListServiceQuotas",),
+    ),
+    Grant(
+        "LookAtAwsImages",
+        "BatchGetImage tells which Python AWS's image has; without it the published one is taken.",
+        ("ecr:BatchGetImage",),
+        (_AWS_IMAGES,),
+    ),
+    # What only `covalent-braket doctor` asks; without them it says what it could not check.
+    Grant(
+        "CheckDevice",
+        "The doctor looks whether the device is online; IAM knows no narrower resource.",
+        ("braket:GetDevice",),
+    ),
+    Grant(
+        "CheckBucket",
+        "The doctor looks whether the bucket is in the right region, and at its tags.",
+        ("s3:GetBucketLocation", "s3:GetBucketTagging"),
+        (_BUCKET,),
+        _OWN_BUCKET,
+    ),
+    Grant(
+        "CheckRole",
+        "The doctor looks whom the role trusts, and what it may do.",
+        ("iam:GetRole", "iam:SimulatePrincipalPolicy"),
+        ("${RoleArn}",),
+    ),
+    Grant(
+        "CheckOwnImage",
+        "The doctor looks whether the image is there.",
+        ("ecr:DescribeImages",),
+        (_REPOSITORY,),
+        when="own image",
+    ),
+)
+"""What whoever runs Covalent's server needs."""
+
+ROLE: tuple[Grant, ...] = (
+    Grant(
+        "FetchAndLeaveObjects",
+        "The worker fetches the payload and leaves the outcome; Braket does so with the job's "
+        "source, results and checkpoints. Results of quantum tasks lie under jobs/.",
+        ("s3:AbortMultipartUpload", "s3:GetObject", "s3:PutObject"),
+        (_OBJECTS, _QUANTUM_TASK_RESULTS),
+        _OWN_BUCKET,
+    ),
+    Grant(
+        "TellMissingObjects",
+        "S3 answers 404, not 403, for an object that is not there; Braket lists input data and "
+        "checkpoints.",
+        ("s3:ListBucket",),
+        (_BUCKET,),
+        _OWN_BUCKET,
+    ),
+    Grant(
+        "UseKey",
+        "Objects are encrypted with this key.",
+        ("kms:Decrypt", "kms:GenerateDataKey"),
+        ("${Key}",),
+        _KEY_BY_S3,
+        when="key",
+    ),
+    Grant(
+        "PullAwsImages",
+        "Braket starts the job in one of its own images.",
+        _PULL,
+        (_AWS_IMAGES,),
+    ),
+    Grant(
+        "PullOwnImage",
+        "Braket starts the job in an image of your own.",
+        _PULL,
+        (_REPOSITORY,),
+        when="own image",
+    ),
+    Grant(
+        "LogInToRegistry",
+        "Pulling an image needs a login; IAM knows no narrower resource for it.",
+        ("ecr:GetAuthorizationToken",),
+    ),
+    Grant(
+        "WriteLogs",
+        "What the job prints goes to CloudWatch Logs.",
+        (
+            "logs:CreateLogGroup",
+            "logs:CreateLogStream",
+            "logs:DescribeLogStreams",
+            "logs:PutLogEvents",
+        ),
+        (_BRAKET_LOGS,),
+    ),
+    Grant(
+        "WriteMetrics",
+        "Braket records the instance's load.",
+        ("cloudwatch:PutMetricData",),
+        conditions={"StringEquals": {"cloudwatch:namespace": "/aws/braket"}},
+    ),
+    Grant(
+        "RunQuantumTasks",
+        "Electrons run circuits; IAM knows no narrower resource for these.",
+        (
+            "braket:CreateQuantumTask",
+            "braket:GetDevice",
+            "braket:SearchDevices",
+            "braket:SearchQuantumTasks",
+            "braket:TagResource",
+        ),
+    ),
+    Grant(
+        "FollowQuantumTasks",
+        "Electrons wait for their circuits, and may cancel them.",
+        ("braket:CancelQuantumTask", "braket:GetQuantumTask"),
+        (_OWN_QUANTUM_TASKS,),
+    ),
+)
+"""What a job needs: Braket itself to start it, the worker, and the Braket SDK in electrons."""
+
+
+def grants(table: Iterable[Grant], scope: Scope) -> list[Grant]:
+    """Narrow a table down to what is needed in a scope.
+
+    Args:
+        table: `CALLER` or `ROLE`.
+        scope: The scope.
+    """
+    return [grant.filled(scope) for grant in table if scope.needs(grant.when)]
+
+
+def policy(statements: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """Put statements into an IAM policy document."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def caller_policy(scope: Scope) -> dict[str, Any]:
+    """The policy of whoever runs Covalent's server."""
+    return policy(grant.statement() for grant in grants(CALLER, scope))
+
+
+def role_policy(scope: Scope) -> dict[str, Any]:
+    """The policy of the role that jobs run as."""
+    return policy(grant.statement() for grant in grants(ROLE, scope))
+
+
+def trust_policy() -> dict[str, Any]:
+    """Who may take the role of jobs: Braket alone.
+
+    It has no condition on ``aws:SourceAccount``: AWS does not say that Braket sends it, and a role
+    can be passed within its own account only.
+    """
+    return policy([_trust({"Service": SERVICE})])
+
+
+def platform_trust_policy(partition: str, account: str, external_id: str) -> dict[str, Any]:
+    """Who may take a role that acts for another account: that account, if it knows the id.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_common-scenarios_third-party.html
+
+    Args:
+        partition: ``aws`` or one of its siblings.
+        account: The trusted account, 12 digits.
+        external_id: What it has to say.
+    """
+    statement = _trust({"AWS": f"arn:{partition}:iam::{account}:root"})
+    return policy([statement | {"Condition": {"StringEquals": {"sts:ExternalId": external_id}}}])
+
+
+def _trust(principal: dict[str, str]) -> dict[str, Any]:
+    return {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
