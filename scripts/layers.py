@@ -37,7 +37,8 @@ def room(ours: str = "", others: str = "") -> Room:
 
 
 ROOMS = {
-    # What the container needs. It holds boto3 and cloudpickle, and nothing else of ours.
+    # What the container needs. It holds boto3 and cloudpickle, and nothing else of ours. These are
+    # the modules that `bundle` packs; a test compares the two.
     "__init__": room(),
     "errors": room(),
     "records": room("errors"),
@@ -50,7 +51,9 @@ ROOMS = {
     "supervisor": room("runtime descendants"),
     "opt_ml": room("errors protocol"),
     "worker": room("__init__ errors protocol payload runtime supervisor opt_ml", "boto3 botocore"),
+    "job_start": room(),
     # What the dispatcher needs.
+    "bundle": room(),
     "settings": room("errors"),
     "permissions": room(),
     "request": room("errors protocol settings"),
