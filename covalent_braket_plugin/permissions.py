@@ -55,7 +55,7 @@ class Scope:
         prefix: Key prefix in it; empty for the whole bucket.
         role_arn: Role that jobs run as. A pattern with ``*`` if no role is named and the account's
             default one is to be found.
-        repository: ECR repository of own images; None if jobs run in AWS's images.
+        repository: ARN or name of the ECR repository of own images; None if jobs run in AWS's.
         kms_key_arn: Key that encrypts objects; None for the bucket's own rule.
         log_group: Log group of jobs.
         may_create_bucket: Whether the bucket is made on first use.
@@ -71,6 +71,14 @@ class Scope:
     kms_key_arn: str | None = None
     log_group: str = "/aws/braket/jobs"
     may_create_bucket: bool = False
+
+    @property
+    def repository_arn(self) -> str:
+        """ARN of the repository of own images; empty without one."""
+        name = self.repository or ""
+        if not name or name.startswith("arn:"):
+            return name
+        return f"arn:{self.partition}:ecr:{self.region}:{self.account}:repository/{name}"
 
     def needs(self, when: When) -> bool:
         """Whether a permission for this case is needed."""
@@ -93,7 +101,7 @@ class Scope:
             "Bucket": self.bucket,
             "Below": f"{prefix}/" if prefix else "",
             "RoleArn": self.role_arn,
-            "Repository": self.repository or "",
+            "RepositoryArn": self.repository_arn,
             "Key": self.kms_key_arn or "",
             "LogGroup": self.log_group,
         }
@@ -147,12 +155,11 @@ _OBJECTS = _BUCKET + "/${Below}*"
 _QUANTUM_TASK_RESULTS = _BUCKET + "/jobs/*"
 _OWN_JOBS = "arn:${Partition}:braket:${Region}:${Account}:job/*"
 _OWN_QUANTUM_TASKS = "arn:${Partition}:braket:*:${Account}:quantum-task/*"
-_LOGS = (
-    "arn:${Partition}:logs:${Region}:${Account}:log-group:${LogGroup}",
-    "arn:${Partition}:logs:${Region}:${Account}:log-group:${LogGroup}:*",
-)
+# With ":*" for all calls but those about tags, says
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
+_LOGS = "arn:${Partition}:logs:${Region}:${Account}:log-group:${LogGroup}:*"
 _BRAKET_LOGS = "arn:${Partition}:logs:${Region}:${Account}:log-group:/aws/braket*"
-_REPOSITORY = "arn:${Partition}:ecr:${Region}:${Account}:repository/${Repository}"
+_REPOSITORY = "${RepositoryArn}"
 _AWS_IMAGES = (
     f"arn:${{Partition}}:ecr:${{Region}}:{AWS_IMAGE_ACCOUNT}:repository/amazon-braket-*-jobs"
 )
@@ -236,7 +243,7 @@ CALLER: tuple[Grant, ...] = (
         "ReadLogs",
         "The end of a failed job's log is put into the electron's error.",
         ("logs:DescribeLogStreams", "logs:GetLogEvents"),
-        _LOGS,
+        (_LOGS,),
     ),
     Grant(
         "ReadQuotas",

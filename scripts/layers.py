@@ -57,6 +57,7 @@ ROOMS = {
     "settings": room("errors"),
     "permissions": room(),
     "request": room("errors protocol settings"),
+    "scopes": room("permissions request settings"),
     "local_endpoint": room("errors"),
     "aws": room("__init__ errors settings", "boto3 botocore urllib3"),
     "descriptions": room("protocol"),

@@ -9,6 +9,7 @@ import click
 from covalent_braket_plugin import __version__
 from covalent_braket_plugin.cli.jobs import jobs
 from covalent_braket_plugin.cli.local import local
+from covalent_braket_plugin.cli.policy import policy
 from covalent_braket_plugin.cli.render import render
 from covalent_braket_plugin.cli.settings import settings
 from covalent_braket_plugin.errors import BraketPluginError
@@ -51,6 +52,7 @@ Examples:
   covalent-braket local status            where it runs
   covalent-braket settings                every setting, and where its value comes from
   covalent-braket render --set local=yes  the exact CreateJob request, not sent
+  covalent-braket policy caller           the IAM policy that the server needs
   covalent-braket jobs orphans            jobs that nobody waits for
 """,
 )
@@ -64,3 +66,4 @@ main.add_command(local)
 main.add_command(settings)
 main.add_command(render)
 main.add_command(jobs)
+main.add_command(policy)

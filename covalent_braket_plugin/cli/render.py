@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,8 +9,8 @@ from typing import Any
 import click
 
 from covalent_braket_plugin.aws import clients_for
-from covalent_braket_plugin.cli.output import console, json_option, note, print_json
-from covalent_braket_plugin.cli.sources import gather, source_options
+from covalent_braket_plugin.cli.output import console, json_option, print_json
+from covalent_braket_plugin.cli.sources import gather, likely_account, source_options
 from covalent_braket_plugin.errors import LocalBraketError, UnconfiguredError
 from covalent_braket_plugin.protocol import Keys, Task
 from covalent_braket_plugin.request import create_job_request
@@ -20,7 +19,6 @@ from covalent_braket_plugin.settings import Settings, check, require_aws, with_r
 __all__ = ["render"]
 
 SAMPLE_DISPATCH = "00000000-0000-4000-8000-000000000000"
-SAMPLE_ACCOUNT = "123456789012"
 
 
 @click.command(
@@ -52,7 +50,7 @@ def render(
     """
     settings, partition = _complete(gather(assignments, config, no_config).resolve())
     task = Task(SAMPLE_DISPATCH, 0, 1, electron, lattice)
-    request = _request(settings, task, account or _account(settings), partition)
+    request = _request(settings, task, account or likely_account(settings), partition)
     if as_json:
         print_json(request)
     else:
@@ -78,16 +76,6 @@ def _complete(settings: Settings) -> tuple[Settings, str]:
     settings = with_region(settings, clients.region)
     require_aws(settings)
     return settings, clients.partition
-
-
-def _account(settings: Settings) -> str:
-    role = re.search(r"::(\d{12}):", settings.braket_job_execution_role_name or "")
-    if role:
-        return role[1]
-    image = re.match(r"(\d{12})\.", settings.ecr_image_uri or "")
-    account = image[1] if image else SAMPLE_ACCOUNT
-    note(f"only AWS knows which account this would be; {account} stands for it (see --account).")
-    return account
 
 
 def _request(settings: Settings, task: Task, account: str, partition: str) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -13,9 +14,19 @@ import click
 
 from covalent_braket_plugin import local_endpoint
 from covalent_braket_plugin.cli.output import note
+from covalent_braket_plugin.permissions import AWS_IMAGE_ACCOUNT
 from covalent_braket_plugin.settings import BY_NAME, Settings, resolve, unknown, with_local
 
-__all__ = ["Sources", "config_path", "config_section", "gather", "source_options"]
+__all__ = [
+    "Sources",
+    "config_path",
+    "config_section",
+    "gather",
+    "likely_account",
+    "source_options",
+]
+
+SAMPLE_ACCOUNT = "123456789012"
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -101,6 +112,17 @@ def config_section(path: Path) -> dict[str, object]:
         raise click.ClickException(f"{path} cannot be read: {error}") from error
     section = content.get("executors", {}).get("braket", {})
     return dict(section) if isinstance(section, dict) else {}
+
+
+def likely_account(settings: Settings) -> str:
+    """The account of the role that the settings name; else a guess, and a note that says so."""
+    role = re.search(r"::(\d{12}):", settings.braket_job_execution_role_name or "")
+    if role:
+        return role[1]
+    image = re.match(r"(\d{12})\.", settings.ecr_image_uri or "")
+    account = image[1] if image and image[1] != AWS_IMAGE_ACCOUNT else SAMPLE_ACCOUNT
+    note(f"only AWS knows which account this would be; {account} stands for it (see --account).")
+    return account
 
 
 def _given(assignments: Iterable[str]) -> dict[str, object]:

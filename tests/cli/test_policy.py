@@ -1,0 +1,98 @@
+"""The policies that the command prints are those of the settings in force."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from covalent_braket_plugin.cli import main
+
+ACCOUNT = "123456789012"
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, arguments, prog_name="covalent-braket")
+
+
+def printed(*arguments: str) -> dict[str, dict[str, Any]]:
+    result = run("policy", *arguments, "--set", "region=eu-west-2")
+    assert result.exit_code == 0, result.output
+    return {each["Sid"]: each for each in json.loads(result.stdout)["Statement"]}
+
+
+def test_a_policy_names_bucket_prefix_and_role_of_the_settings() -> None:
+    found = printed(
+        "caller", "--set", "s3_bucket_name=amazon-braket-ours", "--set", "s3_prefix=team",
+        "--set", f"braket_job_execution_role_name=arn:aws:iam::{ACCOUNT}:role/Runner",
+    )  # fmt: skip
+    assert found["StageAndFetchObjects"]["Resource"] == ["arn:aws:s3:::amazon-braket-ours/team/*"]
+    assert found["RunJobsAsRole"]["Resource"] == [f"arn:aws:iam::{ACCOUNT}:role/Runner"]
+    assert "MakeUsualBucket" not in found
+
+
+def test_without_an_account_a_sample_stands_for_it_and_a_note_says_so() -> None:
+    result = run("policy", "role", "--set", "region=us-east-1")
+    assert ACCOUNT in result.stdout
+    assert "--account" in result.stderr
+    json.loads(result.stdout)
+
+
+def test_a_given_account_is_used_without_a_note() -> None:
+    result = run("policy", "role", "--set", "region=us-east-1", "--account", "2" * 12)
+    assert f"amazon-braket-us-east-1-{'2' * 12}" in result.stdout
+    assert result.stderr == ""
+
+
+def test_every_permission_is_explained_on_request() -> None:
+    shown = run("policy", "caller", "--explain", "--set", "region=us-east-1").stdout
+    rows = json.loads(
+        run("policy", "caller", "--explain", "--json", "--set", "region=us-east-1").stdout
+    )
+    assert all(action in shown for row in rows for action in row["Action"])
+    assert all(row["why"].split()[0] in shown for row in rows)
+
+
+def test_without_a_region_the_error_names_the_setting() -> None:
+    result = run("policy", "caller", "--set", "quantum_device=local:none/none")
+    assert result.exit_code == 1
+    assert "region" in result.stderr
+
+
+def test_a_role_to_assume_is_what_the_policy_is_for() -> None:
+    arn = f"arn:aws:iam::{ACCOUNT}:role/platform"
+    result = run("policy", "caller", "--set", "region=us-east-1", "--set", f"assume_role_arn={arn}")
+    assert "sts:AssumeRole" in result.stderr
+
+
+def test_an_alias_of_a_key_cannot_stand_in_a_policy_and_a_note_says_so() -> None:
+    result = run("policy", "role", "--set", "region=us-east-1", "--set", "kms_key_id=alias/ours")
+    assert "alias" in result.stderr
+    assert "key/*" in result.stdout
+
+
+def test_trust_is_in_braket_alone_or_in_a_platform_with_an_external_id() -> None:
+    assert "braket.amazonaws.com" in run("policy", "trust").stdout
+    platform = run("policy", "trust", "--platform", "1" * 12, "--external-id", "ours").stdout
+    assert "braket.amazonaws.com" not in platform
+    assert json.loads(platform)["Statement"][0]["Condition"]
+
+
+def test_a_platform_is_not_trusted_without_an_external_id() -> None:
+    result = run("policy", "trust", "--platform", "1" * 12)
+    assert result.exit_code == 2
+    assert "external id" in result.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["caller"], ["role"], ["trust"]])
+def test_help_gives_examples(command: list[str]) -> None:
+    assert run("policy", *command, "--help").stdout.count("covalent-braket policy") >= 2
