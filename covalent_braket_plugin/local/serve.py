@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import shutil
@@ -17,6 +16,8 @@ from typing import Any
 from covalent_braket_plugin import __version__
 from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.local.aws_clients import S3, AwsClients
+from covalent_braket_plugin.local.iam import job_role
+from covalent_braket_plugin.local.iam.simulation import Simulation
 from covalent_braket_plugin.local.jobs import stock_images
 from covalent_braket_plugin.local.jobs.images import Images
 from covalent_braket_plugin.local.jobs.isolation import Isolation, best_isolation
@@ -41,19 +42,7 @@ log = logging.getLogger(__name__)
 ACCOUNT_ID = "000000000000"
 REGION = "us-east-1"
 BUCKET = f"amazon-braket-{REGION}-{ACCOUNT_ID}"
-ROLE_PATH = "/service-role/"
-ROLE_NAME = "AmazonBraketJobsExecutionRole"
-ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role{ROLE_PATH}{ROLE_NAME}"
-TRUST_POLICY = {
-    "Version": "2012-10-17",
-    "Statement": [
-        {
-            "Effect": "Allow",
-            "Principal": {"Service": "braket.amazonaws.com"},
-            "Action": "sts:AssumeRole",
-        }
-    ],
-}
+ROLE_ARN = f"arn:aws:iam::{ACCOUNT_ID}:role{job_role.PATH}{job_role.NAME}"
 ACCESS_LOG_BYTES = 20 * 1024 * 1024
 SHUTDOWN_MARGIN_SECONDS = 5.0
 
@@ -111,9 +100,7 @@ class LocalBraket:
         """Serve in the background, with the default bucket and role in place."""
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
         self._s3.create_bucket(REGION, BUCKET)
-        self._clients.client("iam", REGION).create_role(
-            RoleName=ROLE_NAME, Path=ROLE_PATH, AssumeRolePolicyDocument=json.dumps(TRUST_POLICY)
-        )
+        job_role.make(self._clients.client("iam", REGION))
 
     def warm_up(self) -> None:
         """Load what the first quantum task would have to wait for."""
@@ -158,6 +145,7 @@ class LocalBraket:
         return LocalAws(
             BraketWire(operations),
             ServiceQuotas(self._quotas.listed(), PUBLISHED.listed()),
+            Simulation(self._clients),
             _moto(),
             ACCOUNT_ID,
             rates=rates,

@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any
 
+from covalent_braket_plugin.local.iam.simulation import OPERATION as SIMULATE
+from covalent_braket_plugin.local.iam.simulation import Simulation
 from covalent_braket_plugin.local.memory import MemoryKeeper
 from covalent_braket_plugin.local.server.calls import SERVICE, Call, CallCounter, identify
 from covalent_braket_plugin.local.server.damage import DISTURBANCES, disturbed
@@ -55,6 +57,7 @@ class LocalAws:
     Args:
         braket: Answers requests that are signed for ``braket``.
         quotas: Answers requests that are signed for ``servicequotas``.
+        simulation: Answers IAM's ``SimulatePrincipalPolicy``.
         others: Answers all other AWS requests.
         account_id: The account that every caller has.
         rates: Request rates to enforce on Braket's operations, None for none.
@@ -68,6 +71,7 @@ class LocalAws:
         self,
         braket: BraketWire,
         quotas: ServiceQuotas,
+        simulation: Simulation,
         others: WsgiApp,
         account_id: str,
         *,
@@ -78,6 +82,7 @@ class LocalAws:
     ) -> None:
         self._braket = braket
         self._quotas = quotas
+        self._simulation = simulation
         self._others = others
         self._account_id = account_id
         self._rates = rates
@@ -149,6 +154,8 @@ class LocalAws:
             body = environ["wsgi.input"].read()
             answer = self._quotas.answer(call.operation, self._caller(call, environ), body)
             return _send(answer, start_response)
+        if (call.service, call.operation) == ("iam", SIMULATE):
+            return _send(self._simulation.answer(environ["wsgi.input"].read()), start_response)
         self._furnish_for(call)
         return self._others(environ, start_response)
 

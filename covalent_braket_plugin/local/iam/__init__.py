@@ -1,0 +1,1 @@
+"""What of IAM moto does not have: the simulation of policies."""

@@ -1,0 +1,69 @@
+"""The role that jobs of the local Braket have, as Braket's console makes it in an account."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+__all__ = ["NAME", "PATH", "make"]
+
+PATH = "/service-role/"
+NAME = "AmazonBraketJobsExecutionRole"
+
+TRUST = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": "braket.amazonaws.com"},
+            "Action": "sts:AssumeRole",
+        }
+    ],
+}
+
+
+def _allow(resource: str, *actions: str, **condition: Any) -> dict[str, Any]:
+    statement = {"Effect": "Allow", "Action": list(actions), "Resource": resource}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+_S3 = ("s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:CreateBucket")
+_TASKS = ("CreateQuantumTask", "GetQuantumTask", "CancelQuantumTask", "SearchQuantumTasks")
+_JOBS = ("CreateJob", "GetJob", "CancelJob", "SearchJobs")
+_OTHERS = ("GetDevice", "SearchDevices", "TagResource", "UntagResource", "ListTagsForResource")
+_LAYERS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
+_LOGS = ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "GetLogEvents", "PutLogEvents")
+
+# What AWS's AmazonBraketJobsExecutionPolicy (v3, 2026-07-06) allows of what a job may need.
+POLICY = {
+    "Version": "2012-10-17",
+    "Statement": [
+        _allow("arn:aws:s3:::amazon-braket-*", *_S3),
+        _allow(
+            "arn:aws:s3:::*", *_S3, StringEqualsIgnoreCase={"aws:ResourceTag/AmazonBraket": "true"}
+        ),
+        _allow("arn:aws:ecr:*:*:repository/amazon-braket*", *_LAYERS),
+        _allow("*", "ecr:GetAuthorizationToken"),
+        _allow("*", *(f"braket:{name}" for name in (*_TASKS, *_JOBS, *_OTHERS))),
+        _allow("arn:aws:logs:*:*:log-group:/aws/braket*", *(f"logs:{name}" for name in _LOGS)),
+        _allow(
+            "*",
+            "cloudwatch:PutMetricData",
+            StringEquals={"cloudwatch:namespace": "/aws/braket"},
+        ),
+    ],
+}
+
+
+def make(iam: Any) -> None:
+    """Make the role.
+
+    Args:
+        iam: The IAM client of the local endpoint.
+    """
+    iam.create_role(RoleName=NAME, Path=PATH, AssumeRolePolicyDocument=json.dumps(TRUST))
+    iam.put_role_policy(
+        RoleName=NAME,
+        PolicyName="AmazonBraketJobsExecutionPolicy",
+        PolicyDocument=json.dumps(POLICY),
+    )
