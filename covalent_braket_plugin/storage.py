@@ -33,6 +33,7 @@ _DOWNLOAD_ATTEMPTS = 3
 _ONE_PUT_BYTES = 64 * 1024 * 1024
 """Up to here one PutObject; beyond, a multipart upload, of which a broken part is sent again."""
 _PART_BYTES = 16 * 1024 * 1024
+_PROBE = b"Written by covalent-braket doctor, which deletes it at once."
 MAX_OUTCOME_BYTES = 16 * 1024 * 1024
 
 
@@ -163,6 +164,50 @@ class Storage:
                     "RestrictPublicBuckets": True,
                 },
             )
+
+    # --- look --------------------------------------------------------------------------------
+
+    def region_of(self, bucket: str) -> str:
+        """Tell in which region a bucket is (HeadBucket).
+
+        Raises:
+            NotFoundError: There is no such bucket.
+            AwsError: S3 refused or did not answer.
+        """
+        with translated("HeadBucket"):
+            answer = self.clients.s3.head_bucket(Bucket=bucket)
+            return str(answer.get("BucketRegion") or self.clients.region)
+
+    def tags(self, bucket: str) -> dict[str, str]:
+        """Read a bucket's tags (GetBucketTagging).
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        try:
+            with translated("GetBucketTagging"):
+                found = self.clients.s3.get_bucket_tagging(Bucket=bucket)["TagSet"]
+        except AwsError as error:
+            if error.code == "NoSuchTagSet":
+                return {}
+            raise
+        return {tag["Key"]: tag["Value"] for tag in found}
+
+    def try_out(self, bucket: str, key: str, kms_key_id: str = "") -> None:
+        """Write a small object, read it and delete it.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        where = {"Bucket": bucket, "Key": key}
+        with translated("PutObject"):
+            self.clients.s3.put_object(**where, Body=_PROBE, **_encryption(kms_key_id))
+        try:
+            with translated("GetObject"):
+                self.clients.s3.get_object(**where)["Body"].read()
+        finally:
+            with translated("DeleteObject"):
+                self.clients.s3.delete_object(**where)
 
     # --- collect -----------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ from covalent_braket_plugin.aws.sessions import (
     stamp_of,
 )
 from covalent_braket_plugin.aws.translation import translated
-from covalent_braket_plugin.errors import SettingError, UnconfiguredError
+from covalent_braket_plugin.errors import AwsError, SettingError, UnconfiguredError
 from covalent_braket_plugin.settings import Settings, region_of_device
 
 __all__ = ["Clients", "clients_for"]
@@ -108,6 +108,69 @@ class Clients:
     def service_quotas(self) -> Any:
         """The Service Quotas client."""
         return self._client("service-quotas")
+
+    @property
+    def iam(self) -> Any:
+        """The IAM client."""
+        return self._client("iam")
+
+    @property
+    def ecr(self) -> Any:
+        """The client of the container registry."""
+        return self._client("ecr")
+
+    @property
+    def credentials_from(self) -> str:
+        """Where boto3 has the credentials from, in botocore's word; empty if there are none.
+
+        Raises:
+            AwsError: They cannot be had.
+        """
+        with translated("GetCallerIdentity"):
+            found = self._session.get_credentials()
+        return str(found.method) if found else ""
+
+    def caller(self) -> tuple[str, str]:
+        """Ask STS who this identity is: its ARN, and its account.
+
+        Raises:
+            AwsError: STS did not say.
+        """
+        with translated("GetCallerIdentity"):
+            answer = self._client("sts").get_caller_identity()
+            return str(answer["Arn"]), str(answer["Account"])
+
+    def greet(self) -> str:
+        """Ask Braket's endpoint for anything, without credentials: it answers, or it does not.
+
+        Returns:
+            The endpoint's URL.
+
+        Raises:
+            UnreachableError: There was no answer.
+        """
+        from botocore import UNSIGNED
+        from botocore.config import Config
+
+        config = Config(
+            signature_version=UNSIGNED,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=CONNECT_TIMEOUT_SECONDS,
+            retries={"total_max_attempts": 1},
+        )
+        client = self._session.client(
+            "braket",
+            region_name=self.region,
+            endpoint_url=self._identity.endpoint_url,
+            config=config,
+        )
+        try:
+            with translated("SearchDevices"):
+                client.search_devices(filters=[])
+        except AwsError as error:
+            if not error.status:
+                raise
+        return str(client.meta.endpoint_url)
 
     @property
     def partition(self) -> str:

@@ -27,14 +27,16 @@ def _allow(resource: str, *actions: str, **condition: Any) -> dict[str, Any]:
     return {**statement, "Condition": condition} if condition else statement
 
 
-_S3 = ("s3:GetObject", "s3:PutObject", "s3:ListBucket", "s3:CreateBucket")
+_OBJECTS = ("s3:GetObject", "s3:PutObject", "s3:AbortMultipartUpload")
+_S3 = (*_OBJECTS, "s3:ListBucket", "s3:CreateBucket")
 _TASKS = ("CreateQuantumTask", "GetQuantumTask", "CancelQuantumTask", "SearchQuantumTasks")
 _JOBS = ("CreateJob", "GetJob", "CancelJob", "SearchJobs")
 _OTHERS = ("GetDevice", "SearchDevices", "TagResource", "UntagResource", "ListTagsForResource")
 _LAYERS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLayerAvailability")
 _LOGS = ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "GetLogEvents", "PutLogEvents")
 
-# What AWS's AmazonBraketJobsExecutionPolicy (v3, 2026-07-06) allows of what a job may need.
+# What AWS's AmazonBraketJobsExecutionPolicy (v3, 2026-07-06) allows of what a job may need, and
+# that an upload in parts may be given up, which it lacks.
 POLICY = {
     "Version": "2012-10-17",
     "Statement": [
