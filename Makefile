@@ -32,6 +32,7 @@ lint: $(DEV) ## Check style, types and layers
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/python scripts/layers.py
+	@$(BIN)/hadolint docker/Dockerfile
 
 format: $(DEV) ## Put the sources into shape
 	@$(BIN)/ruff check --fix --quiet . || true

@@ -26,7 +26,8 @@ The tree::
     │   ├── RejectedError       the request breaks a rule of the service
     │   ├── DeviceError         the quantum device is offline or retired
     │   └── UnreachableError    no answer: network, DNS, time-out, or a fault of the service
-    └── LocalBraketError        the local Braket could not be started, found or stopped
+    ├── LocalBraketError        the local Braket could not be started, found or stopped
+    └── ImageError              an image cannot be built, pushed or used, or no engine answers
 
 Only the standard library is imported here.
 """
@@ -43,6 +44,7 @@ __all__ = [
     "CredentialsError",
     "DeviceError",
     "DigestError",
+    "ImageError",
     "IntegrityError",
     "LocalBraketError",
     "NoOutcomeError",
@@ -216,6 +218,10 @@ class UnreachableError(AwsError):
 
 class LocalBraketError(BraketPluginError):
     """The local Braket could not be started, found or stopped."""
+
+
+class ImageError(BraketPluginError):
+    """An image cannot be built, pushed or used, or no container engine answers."""
 
 
 def may_pass(error: BaseException) -> bool:

@@ -60,6 +60,9 @@ ROOMS = {
     "scopes": room("permissions request settings"),
     "local_endpoint": room("errors"),
     "aws": room("__init__ errors settings", "boto3 botocore urllib3"),
+    "engine": room("errors", "docker requests"),
+    "image_build": room("__init__ bundle engine errors protocol", "docker"),
+    "image_push": room("aws engine errors", "docker"),
     "descriptions": room("protocol"),
     "jobs": room("errors descriptions aws"),
     "storage": room("errors protocol aws", "s3transfer"),
@@ -108,7 +111,7 @@ ROOMS = {
         "covalent",
     ),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.
-    "local": room("__init__ errors local", "*"),
+    "local": room("__init__ engine errors local", "*"),
     "cli": room("*", "*"),
 }
 

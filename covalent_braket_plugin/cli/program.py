@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from covalent_braket_plugin import __version__
+from covalent_braket_plugin.cli.image import image
 from covalent_braket_plugin.cli.jobs import jobs
 from covalent_braket_plugin.cli.local import local
 from covalent_braket_plugin.cli.policy import policy
@@ -54,6 +55,7 @@ Examples:
   covalent-braket render --set local=yes  the exact CreateJob request, not sent
   covalent-braket policy caller           the IAM policy that the server needs
   covalent-braket jobs orphans            jobs that nobody waits for
+  covalent-braket image build             an image of your own for jobs
 """,
 )
 @click.version_option(__version__, prog_name="covalent-braket", message="%(prog)s %(version)s")
@@ -67,3 +69,4 @@ main.add_command(settings)
 main.add_command(render)
 main.add_command(jobs)
 main.add_command(policy)
+main.add_command(image)
