@@ -40,6 +40,7 @@ LINE_CHARACTERS = 100
     epilog="""\b
 Examples:
   covalent-braket image build --requirements requirements.txt
+  covalent-braket local start --runner docker          try it here
   covalent-braket image push --repository amazon-braket-covalent --create-repository
 """,
 )

@@ -68,7 +68,8 @@ def test_version_is_the_packages() -> None:
 
 
 @pytest.mark.parametrize(
-    "command", [[], ["local"], ["settings"], ["render"], ["local", "start"], ["local", "logs"]]
+    "command",
+    [[], ["local"], ["settings"], ["render"], ["image"], ["local", "start"], ["local", "logs"]],
 )
 def test_help_says_how_to_use_a_command(command: list[str]) -> None:
     result = run(*command, "--help")
@@ -76,7 +77,7 @@ def test_help_says_how_to_use_a_command(command: list[str]) -> None:
     assert result.stdout.startswith("Usage: covalent-braket")
 
 
-@pytest.mark.parametrize("command", [[], ["local"], ["settings"], ["render"]])
+@pytest.mark.parametrize("command", [[], ["local"], ["settings"], ["render"], ["image"]])
 def test_help_gives_examples(command: list[str]) -> None:
     examples = run(*command, "--help").stdout.partition("Examples:")[2]
     assert examples.count("covalent-braket ") >= 3
