@@ -38,16 +38,17 @@ class AwsClients:
     def __init__(self, endpoint_url: str) -> None:
         self._endpoint_url = endpoint_url
         self._lock = threading.Lock()
-        self._clients: dict[tuple[str, str], Any] = {}
+        self._clients: dict[tuple[str, str, str], Any] = {}
 
-    def client(self, service: str, region: str) -> Any:
-        """The client of a service in a region."""
+    def client(self, service: str, region: str, account: str = DUMMY_KEY) -> Any:
+        """The client of a service in a region, and in an account if it is not the usual one."""
+        key = service, region, account
         with self._lock:
-            if (service, region) not in self._clients:
-                self._clients[service, region] = self._make(service, region)
-            return self._clients[service, region]
+            if key not in self._clients:
+                self._clients[key] = self._make(*key)
+            return self._clients[key]
 
-    def _make(self, service: str, region: str) -> Any:
+    def _make(self, service: str, region: str, account: str) -> Any:
         import boto3
         from botocore.config import Config
 
@@ -62,7 +63,7 @@ class AwsClients:
             service,
             region_name=region,
             endpoint_url=self._endpoint_url,
-            aws_access_key_id=DUMMY_KEY,
+            aws_access_key_id=account,
             aws_secret_access_key=DUMMY_KEY,
             config=config,
         )

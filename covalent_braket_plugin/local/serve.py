@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from logging.handlers import RotatingFileHandler
 from typing import Any
 
@@ -97,10 +98,9 @@ class LocalBraket:
         }
 
     def start(self) -> None:
-        """Serve in the background, with the default bucket and role in place."""
+        """Serve in the background, with the default bucket in place."""
         threading.Thread(target=self._server.serve_forever, args=(0.1,), daemon=True).start()
         self._s3.create_bucket(REGION, BUCKET)
-        job_role.make(self._clients.client("iam", REGION))
 
     def warm_up(self) -> None:
         """Load what the first quantum task would have to wait for."""
@@ -151,7 +151,10 @@ class LocalBraket:
             rates=rates,
             leave_tasks=self._jobs_that_leave_tasks.add,
             routes=routes,
-            furnish={"ecr": lambda region: stock_images.publish(self._clients, region)},
+            furnish={
+                "ecr": partial(stock_images.publish, self._clients),
+                "iam": partial(job_role.make, self._clients),
+            },
         )
 
     def _health(self, method: str, body: Any) -> Any:
@@ -226,8 +229,8 @@ def _access_log(state: StateDir) -> Callable[[str], None]:
 
 def _moto() -> Any:
     """The other services: moto's own WSGI application, which loads each service when first used."""
-    # moto reads its account from the environment when it is imported.
-    os.environ["MOTO_ACCOUNT_ID"] = ACCOUNT_ID
+    # It would give every caller this one account; each request says whose it is instead.
+    os.environ.pop("MOTO_ACCOUNT_ID", None)
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
     return DomainDispatcherApplication(create_backend_app)

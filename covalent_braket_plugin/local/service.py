@@ -24,6 +24,11 @@ class Caller:
     account_id: str
     user_agent: str = ""
 
+    @property
+    def place(self) -> tuple[str, str]:
+        """Region and account: nobody sees the resources of another place."""
+        return self.region, self.account_id
+
 
 Operation = Callable[[Caller, Params], Params]
 """An operation of the service: caller and request members in, response members out."""

@@ -130,7 +130,7 @@ def test_a_log_ends_after_so_many_lines(lab: Lab, tmp_path: Path) -> None:
     job = Job("arn:aws:braket:us-east-1:000000000000:job/u", "us-east-1", "0" * 12, request)
     sent: list[int] = []
     clients = AwsClients(lab.endpoint_url)
-    clients.client("logs", "us-east-1").meta.events.register(
+    clients.client("logs", *job.place).meta.events.register(
         "provide-client-params.cloudwatch-logs.PutLogEvents",
         lambda params, **_: sent.append(len(params["logEvents"])),
     )

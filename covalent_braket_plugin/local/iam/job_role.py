@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import Any
+
+from covalent_braket_plugin.local.aws_clients import AwsClients
 
 __all__ = ["NAME", "PATH", "make"]
 
@@ -57,13 +60,17 @@ POLICY = {
 }
 
 
-def make(iam: Any) -> None:
-    """Make the role.
+def make(clients: AwsClients, region: str, account: str) -> None:
+    """Make the role, in an account that may have it already.
 
     Args:
-        iam: The IAM client of the local endpoint.
+        clients: Clients of the local endpoint.
+        region: Where IAM is asked.
+        account: The account.
     """
-    iam.create_role(RoleName=NAME, Path=PATH, AssumeRolePolicyDocument=json.dumps(TRUST))
+    iam = clients.client("iam", region, account)
+    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+        iam.create_role(RoleName=NAME, Path=PATH, AssumeRolePolicyDocument=json.dumps(TRUST))
     iam.put_role_policy(
         RoleName=NAME,
         PolicyName="AmazonBraketJobsExecutionPolicy",

@@ -57,37 +57,37 @@ class Simulation:
     def __init__(self, clients: AwsClients) -> None:
         self._clients = clients
 
-    def answer(self, body: bytes) -> Answer:
-        """Carry out a request and answer it."""
+    def answer(self, body: bytes, account: str) -> Answer:
+        """Carry out a request of an account and answer it."""
         fields = {name: values[0] for name, values in parse_qs(body.decode()).items()}
         try:
-            results = "".join(self._results(fields))
+            results = "".join(self._results(fields, account))
         except ServiceError as error:
             status = 404 if error.code == "NoSuchEntity" else 400
             return service_error_answer("iam", error, status)
         return _answered(results)
 
-    def _results(self, fields: Fields) -> Iterator[str]:
+    def _results(self, fields: Fields, account: str) -> Iterator[str]:
         if "ResourcePolicy" in fields:
             raise _invalid("The local Braket simulates no resource policies")
         actions = _members(fields, "ActionNames")
         if not actions or "PolicySourceArn" not in fields:
             raise _invalid("PolicySourceArn and ActionNames are required")
-        principal = self._principal(fields["PolicySourceArn"])
+        principal = self._principal(fields["PolicySourceArn"], account)
         context = _context(fields)
         for action in actions:
             for resource in _members(fields, "ResourceArns") or ["*"]:
                 asked = Asked(action, resource, context)
                 yield _result(asked, _decided(principal, asked))
 
-    def _principal(self, arn: str) -> _Principal:
+    def _principal(self, arn: str, account: str) -> _Principal:
         kind, _, path = arn.rpartition(":")[2].partition("/")
         name = path.rpartition("/")[2]
         if arn.endswith((f":{DUMMY_CALLER}", ":root")):
             return _EVERYTHING
         if kind not in ("role", "user", "group"):
             raise _invalid(f"{arn} is not the ARN of a role, a user or a group")
-        iam = self._clients.client("iam", REGION)
+        iam = self._clients.client("iam", REGION, account)
         try:
             return _policies_of(iam, kind, name)
         except iam.exceptions.NoSuchEntityException:

@@ -55,6 +55,11 @@ class Job:
     cancel: threading.Event = field(default_factory=threading.Event)
 
     @property
+    def place(self) -> tuple[str, str]:
+        """Region and account that it is in."""
+        return self.region, self.account_id
+
+    @property
     def uuid(self) -> str:
         """Last part of the ARN."""
         return self.arn.rpartition("/")[2]

@@ -153,7 +153,7 @@ def _aws(job: Job, endpoint_url: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_REGION": job.region,
         "AWS_DEFAULT_REGION": job.region,
-        "AWS_ACCESS_KEY_ID": DUMMY_KEY,
+        "AWS_ACCESS_KEY_ID": job.account_id,
         "AWS_SECRET_ACCESS_KEY": DUMMY_KEY,
         "AWS_EC2_METADATA_DISABLED": "true",
     }

@@ -152,7 +152,7 @@ class LogShipper:
             log.warning("log of job %s not sent", self._job.arn, exc_info=True)
 
     def _put(self, events: list[dict[str, Any]]) -> None:
-        client = self._clients.client("logs", self._job.region)
+        client = self._clients.client("logs", *self._job.place)
         if not self._stream:
             stream = f"{self._job.name}/{self._job.uuid}/{HOST}-{int(time.time())}"
             _create(client, stream)

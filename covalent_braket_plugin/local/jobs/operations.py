@@ -44,7 +44,7 @@ class JobRunner(Protocol):
 class _Tokens:
     """Client tokens that were seen: which request they came with and which job they made."""
 
-    seen: dict[tuple[str, str], tuple[str, Job]] = field(default_factory=dict)
+    seen: dict[tuple[str, str, str], tuple[str, Job]] = field(default_factory=dict)
 
     def replay(self, caller: Caller, params: Params) -> Job | None:
         """The job that the same request made before.
@@ -52,14 +52,14 @@ class _Tokens:
         Raises:
             ServiceError: ``ConflictException`` if the token came with another request.
         """
-        digest, job = self.seen.get((caller.region, params["clientToken"]), ("", None))
+        digest, job = self.seen.get((*caller.place, params["clientToken"]), ("", None))
         if job is not None and digest != _digest(params):
             text = "The clientToken was used before with a different request"
             raise ServiceError("ConflictException", text)
         return job
 
     def remember(self, caller: Caller, params: Params, job: Job) -> None:
-        self.seen[caller.region, params["clientToken"]] = (_digest(params), job)
+        self.seen[*caller.place, params["clientToken"]] = (_digest(params), job)
 
 
 class Jobs:
@@ -128,7 +128,7 @@ class Jobs:
             found = [
                 (number, job)
                 for number, job in search.newest_first(self._jobs)
-                if job.region == caller.region and search.matches(_fields(job), filters)
+                if job.place == caller.place and search.matches(_fields(job), filters)
             ]
             shown, token = search.page(found, params)
             return {"jobs": [summarize(job) for job in shown], "nextToken": token}
@@ -174,7 +174,7 @@ class Jobs:
     def _find(self, caller: Caller, arn: str) -> Job:
         with self._lock:
             job = self._jobs.get(arn)
-        if job is None or job.region != caller.region:
+        if job is None or job.place != caller.place:
             raise ServiceError("ResourceNotFoundException", f"Job {arn} does not exist")
         return job
 
@@ -194,7 +194,7 @@ class Jobs:
         here = [
             job
             for job in self._jobs.values()
-            if job.region == caller.region and not job.state.terminal
+            if job.place == caller.place and not job.state.terminal
         ]
         same = sum(job.instance_type == type for job in here)
         for name, limit, used in (

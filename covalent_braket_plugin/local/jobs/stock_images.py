@@ -28,18 +28,19 @@ MANIFEST = {
 }
 
 
-def publish(clients: AwsClients, region: str) -> None:
+def publish(clients: AwsClients, region: str, account: str) -> None:
     """Make the repository and the image's two tags in a region, if AWS has them there.
 
     Args:
         clients: Clients of the local endpoint.
         region: The region.
+        account: The account whose registry it is.
     """
     if region not in REGIONS:
         return
     # ECR by moto shows only the tag that came last; the SDK looks for the one with the version.
     tags = ("latest", f"1.0-cpu-py{sys.version_info.major}{sys.version_info.minor}-local")
-    ecr = clients.client("ecr", region)
+    ecr = clients.client("ecr", region, account)
     # What an attempt that failed half-way has left is fine.
     with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
         ecr.create_repository(repositoryName=REPOSITORY)

@@ -50,7 +50,7 @@ class Tags:
 
     def _find(self, caller: Caller, params: Params) -> dict[str, str]:
         arn = params["resourceArn"]
-        here = arn.split(":")[3:4] == [caller.region]
+        here = arn.split(":")[3:5] == [*caller.place]
         for lookup in self._lookups if here else ():
             tags = lookup(arn)
             if tags is not None:

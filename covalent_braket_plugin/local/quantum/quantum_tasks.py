@@ -70,7 +70,7 @@ class QuantumTasks:
         self._lock = threading.RLock()
         self._tasks: dict[str, QuantumTask] = {}
         self._open: dict[str, QuantumTask] = {}
-        self._tokens: dict[tuple[str, str], tuple[str, str]] = {}
+        self._tokens: dict[tuple[str, str, str], tuple[str, str]] = {}
         for priority in ("Normal", "Priority"):
             length = partial(self._queue_length, priority)
             devices.report_queue("QUANTUM_TASKS_QUEUE", priority, length)
@@ -116,7 +116,7 @@ class QuantumTasks:
             known = self._repeated(caller, params)
             if known:
                 return {"quantumTaskArn": known}
-            self._tokens[caller.region, params["clientToken"]] = (task.arn, _digest(params))
+            self._tokens[*caller.place, params["clientToken"]] = (task.arn, _digest(params))
             self._tasks[task.arn] = self._open[task.arn] = task
             task.move("QUEUED", self._clock())
             future = self._submit(task, device, params["action"])
@@ -125,7 +125,7 @@ class QuantumTasks:
 
     def _repeated(self, caller: Caller, params: Params) -> str | None:
         """The task that the same request made before."""
-        arn, digest = self._tokens.get((caller.region, params["clientToken"]), (None, ""))
+        arn, digest = self._tokens.get((*caller.place, params["clientToken"]), (None, ""))
         if arn is not None and digest != _digest(params):
             text = "The clientToken was used before with other parameters"
             raise task_requests.invalid(text)
@@ -242,7 +242,7 @@ class QuantumTasks:
             found = [
                 (number, task)
                 for number, task in search.newest_first(self._tasks)
-                if _region(task.arn) == caller.region and search.matches(_fields(task), filters)
+                if _place(task.arn) == caller.place and search.matches(_fields(task), filters)
             ]
             shown, token = search.page(found, params)
             return {"quantumTasks": [task.summary() for task in shown], "nextToken": token}
@@ -270,7 +270,7 @@ class QuantumTasks:
     def _find(self, caller: Caller, params: Params) -> QuantumTask:
         arn = params["quantumTaskArn"]
         task = self._tasks.get(arn)
-        if task is None or _region(arn) != caller.region:
+        if task is None or _place(arn) != caller.place:
             raise ServiceError("ResourceNotFoundException", f"Quantum task {arn} not found")
         return task
 
@@ -298,8 +298,9 @@ class QuantumTasks:
         return info | {"position": shown}
 
 
-def _region(arn: str) -> str:
-    return arn.split(":")[3]
+def _place(arn: str) -> tuple[str, ...]:
+    """Region and account."""
+    return tuple(arn.split(":")[3:5])
 
 
 def _fields(task: QuantumTask) -> dict[str, object]:

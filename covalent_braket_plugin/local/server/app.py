@@ -12,6 +12,7 @@ from typing import Any
 from covalent_braket_plugin.local.iam.simulation import OPERATION as SIMULATE
 from covalent_braket_plugin.local.iam.simulation import Simulation
 from covalent_braket_plugin.local.memory import MemoryKeeper
+from covalent_braket_plugin.local.server.accounts import account_of
 from covalent_braket_plugin.local.server.calls import SERVICE, Call, CallCounter, identify
 from covalent_braket_plugin.local.server.damage import DISTURBANCES, disturbed
 from covalent_braket_plugin.local.server.faults import (
@@ -59,12 +60,12 @@ class LocalAws:
         quotas: Answers requests that are signed for ``servicequotas``.
         simulation: Answers IAM's ``SimulatePrincipalPolicy``.
         others: Answers all other AWS requests.
-        account_id: The account that every caller has.
+        account_id: The account of every caller whose access key does not say another.
         rates: Request rates to enforce on Braket's operations, None for none.
         leave_tasks: Called with the ARN of a job whose quantum tasks CancelJob shall leave alone.
         routes: Further control routes, by their name under ``/_local/``.
-        furnish: By service, what puts things there that AWS has from the start; called with the
-            region, before the first request from there is answered.
+        furnish: By service, what puts things there that are there from the start; called with the
+            region and the account, before the first request from there is answered.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class LocalAws:
         rates: RateLimits | None = None,
         leave_tasks: Callable[[str], object] = lambda arn: None,
         routes: dict[str, ControlRoute] | None = None,
-        furnish: dict[str, Callable[[str], None]] | None = None,
+        furnish: dict[str, Callable[[str, str], None]] | None = None,
     ) -> None:
         self._braket = braket
         self._quotas = quotas
@@ -88,7 +89,7 @@ class LocalAws:
         self._rates = rates
         self._leave_tasks = leave_tasks
         self._furnish = furnish or {}
-        self._furnished: set[tuple[str, str]] = set()
+        self._furnished: set[tuple[str, str, str]] = set()
         self._furnishing = threading.RLock()
         self._faults = Faults()
         self._calls = CallCounter()
@@ -154,31 +155,35 @@ class LocalAws:
             body = environ["wsgi.input"].read()
             answer = self._quotas.answer(call.operation, self._caller(call, environ), body)
             return _send(answer, start_response)
+        account = account_of(call.access_key, self._account_id)
+        self._furnish_for(call, account)
         if (call.service, call.operation) == ("iam", SIMULATE):
-            return _send(self._simulation.answer(environ["wsgi.input"].read()), start_response)
-        self._furnish_for(call)
-        return self._others(environ, start_response)
+            answer = self._simulation.answer(environ["wsgi.input"].read(), account)
+            return _send(answer, start_response)
+        return self._others({**environ, "HTTP_X_MOTO_ACCOUNT_ID": account}, start_response)
 
-    def _furnish_for(self, call: Call) -> None:
+    def _furnish_for(self, call: Call, account: str) -> None:
         furnish = self._furnish.get(call.service)
         # What it puts there comes back through this same door, as our own calls.
         if furnish is None or call.caller == SERVICE:
             return
         with self._furnishing:
-            if (call.service, call.region) not in self._furnished:
-                furnish(call.region)
-                self._furnished.add((call.service, call.region))
+            if (call.service, call.region, account) not in self._furnished:
+                furnish(call.region, account)
+                self._furnished.add((call.service, call.region, account))
 
     def _braket_answer(self, call: Call, environ: Environ) -> Answer:
+        caller = self._caller(call, environ)
         if self._rates is not None:
             try:
-                self._rates.check(call.region, call.operation)
+                self._rates.check(caller.place, call.operation)
             except ServiceError as error:
                 return error_answer(error)
-        return self._braket.answer(environ, self._caller(call, environ), call.match)
+        return self._braket.answer(environ, caller, call.match)
 
     def _caller(self, call: Call, environ: Environ) -> Caller:
-        return Caller(call.region, self._account_id, environ.get("HTTP_USER_AGENT", ""))
+        account = account_of(call.access_key, self._account_id)
+        return Caller(call.region, account, environ.get("HTTP_USER_AGENT", ""))
 
     def _control(self, environ: Environ) -> Answer:
         name = environ["PATH_INFO"].removeprefix(CONTROL_PREFIX)

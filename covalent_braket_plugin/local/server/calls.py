@@ -22,7 +22,7 @@ SERVICE_AGENT = "covalent-braket-local"
 SERVICE = "service"
 """Class of caller of those calls."""
 
-_SCOPE = re.compile(r"Credential=[^/]+/\d+/([^/]+)/([^/]+)/aws4_request")
+_SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _AGENTS = (
     (SERVICE_AGENT, SERVICE),
     ("covalent-braket-worker", "job"),
@@ -44,6 +44,7 @@ class Call:
         caller: ``dispatcher``, ``job``, ``service`` (the local Braket itself) or ``other``.
         match: The route, for Braket's operations.
         signed: Whether the request has credentials.
+        access_key: Access key id of the signature; empty without one.
     """
 
     service: str
@@ -52,6 +53,7 @@ class Call:
     caller: str
     match: Match | None = None
     signed: bool = True
+    access_key: str = ""
 
 
 class CallCounter:
@@ -86,27 +88,28 @@ def identify(environ: Environ, match: Callable[[str, str], Match | None]) -> Cal
         match: Finds the route of a Braket request by method and raw path. An unsigned request
             that has one is Braket's, all other unsigned ones are for S3, as moto takes them.
     """
-    region, service = _scope(environ)
+    key, region, service = _scope(environ)
     signed = _is_signed(environ)
     caller = _caller(environ.get("HTTP_USER_AGENT", ""))
     method, raw_path = environ["REQUEST_METHOD"], environ["REQUEST_URI"].partition("?")[0]
     found = match(method, raw_path) if service == "braket" or not signed else None
     if service == "braket" or found is not None:
         operation = found.operation if found else ""
-        return Call("braket", operation, region, caller, found, signed)
+        return Call("braket", operation, region, caller, found, signed, key)
     if service == "s3":
-        return Call(service, s3_operation(environ), region, caller)
-    return Call(service, _target(environ) or _form_action(environ), region, caller)
+        return Call(service, s3_operation(environ), region, caller, access_key=key)
+    operation = _target(environ) or _form_action(environ)
+    return Call(service, operation, region, caller, access_key=key)
 
 
-def _scope(environ: Environ) -> tuple[str, str]:
-    """Region and service of the signature; S3 without one."""
+def _scope(environ: Environ) -> tuple[str, str, str]:
+    """Access key, region and service of the signature; S3 without one."""
     found = _SCOPE.search(environ.get("HTTP_AUTHORIZATION", ""))
     if found:
-        return found[1], found[2]
+        return found[1], found[2], found[3]
     query = parse_qs(environ.get("QUERY_STRING", ""))
     parts = unquote(query.get("X-Amz-Credential", [""])[0]).split("/")
-    return (parts[2], parts[3]) if len(parts) == 5 else (DEFAULT_REGION, "s3")
+    return (parts[0], parts[2], parts[3]) if len(parts) == 5 else ("", DEFAULT_REGION, "s3")
 
 
 def _is_signed(environ: Environ) -> bool:

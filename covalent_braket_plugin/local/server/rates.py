@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 
 from covalent_braket_plugin.local.service import ServiceError
 
@@ -47,24 +47,28 @@ class RateLimits:
         self._clock = clock
         self._limits = limits
         self._lock = threading.Lock()
-        self._buckets: dict[tuple[str, str], tuple[float, float]] = {}
+        self._buckets: dict[tuple[Hashable, str], tuple[float, float]] = {}
 
-    def check(self, region: str, operation: str) -> None:
+    def check(self, place: Hashable, operation: str) -> None:
         """Take one token for the call.
+
+        Args:
+            place: Whose rates: a region and an account.
+            operation: The operation.
 
         Raises:
             ServiceError: ``ThrottlingException`` if none is left.
         """
         with self._lock:
-            own = self._take(region, operation, self._limits.get(operation, ALL_OPERATIONS))
-            if not (own and self._take(region, "", ALL_OPERATIONS)):
+            own = self._take(place, operation, self._limits.get(operation, ALL_OPERATIONS))
+            if not (own and self._take(place, "", ALL_OPERATIONS)):
                 raise ServiceError("ThrottlingException", "Rate exceeded")
 
-    def _take(self, region: str, operation: str, limit: tuple[float, float]) -> bool:
+    def _take(self, place: Hashable, operation: str, limit: tuple[float, float]) -> bool:
         rate, burst = limit
         now = self._clock()
-        level, since = self._buckets.get((region, operation), (burst, now))
+        level, since = self._buckets.get((place, operation), (burst, now))
         level = min(burst, level + (now - since) * rate)
         allowed = level >= 1
-        self._buckets[region, operation] = (level - 1 if allowed else level, now)
+        self._buckets[place, operation] = (level - 1 if allowed else level, now)
         return allowed
