@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
 from covalent_braket_plugin import local_endpoint
+from covalent_braket_plugin.local.server.call_record import DIRECTORY_VARIABLE
+from tests.support import calls_and_permissions
 from tests.support.braket_server import BraketServer
 
 # What a developer's shell says about AWS or Covalent must not reach a test.
@@ -23,6 +27,38 @@ os.environ["HOME"] = _home.name
 os.environ["COVALENT_DISABLE_DASK"] = "1"
 # No proxy may stand between a test and a server on this machine.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+# Every local Braket of this run, whoever starts it, notes here which operations were called.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    _calls = tempfile.TemporaryDirectory(prefix="covalent-braket-calls-")
+    os.environ[DIRECTORY_VARIABLE] = _calls.name
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
+    """Fail a whole run if its calls and the permissions that we ask for do not fit."""
+    config = session.config
+    if exitstatus == pytest.ExitCode.OK and calls_and_permissions.is_whole_run(config):
+        calls = calls_and_permissions.read(Path(os.environ[DIRECTORY_VARIABLE]))
+        config.stash[_DIFFERENCES] = calls_and_permissions.differences(calls)
+        if config.stash[_DIFFERENCES]:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+_DIFFERENCES = pytest.StashKey[list[str]]()
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    """Say what does not fit."""
+    found = config.stash.get(_DIFFERENCES, None)
+    if found is not None:
+        terminalreporter.section("calls and permissions")
+        terminalreporter.write_line("\n".join(found) or "Every call is allowed, and needed.")
+
+
+@pytest.fixture(scope="session")
+def calls_directory() -> Path:
+    """Where the local Brakets of this run note which operations were called."""
+    return Path(os.environ[DIRECTORY_VARIABLE])
 
 
 @pytest.fixture(scope="session")

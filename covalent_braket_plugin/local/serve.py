@@ -30,6 +30,7 @@ from covalent_braket_plugin.local.quantum.devices import DeviceCatalogue
 from covalent_braket_plugin.local.quantum.quantum_tasks import QuantumTasks
 from covalent_braket_plugin.local.quotas import PUBLISHED
 from covalent_braket_plugin.local.server.app import ControlRoute, LocalAws
+from covalent_braket_plugin.local.server.call_record import CallRecord
 from covalent_braket_plugin.local.server.http_server import LoopbackServer
 from covalent_braket_plugin.local.server.rates import RateLimits
 from covalent_braket_plugin.local.server.service_quotas import ServiceQuotas
@@ -155,6 +156,7 @@ class LocalBraket:
                 "ecr": partial(stock_images.publish, self._clients),
                 "iam": partial(job_role.make, self._clients),
             },
+            record=CallRecord.asked_for(os.environ),
         )
 
     def _health(self, method: str, body: Any) -> Any:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 from covalent_braket_plugin.local.jobs.job import Job
 from covalent_braket_plugin.local.jobs.job_files import HOST, JobTree
 from covalent_braket_plugin.local.jobs.s3_uri import bucket_and_key
+from covalent_braket_plugin.local.server.calls import JOB_SESSION
 
 __all__ = ["Layout", "inherited", "job_environment", "package_path"]
 
@@ -155,6 +156,7 @@ def _aws(job: Job, endpoint_url: str) -> dict[str, str]:
         "AWS_DEFAULT_REGION": job.region,
         "AWS_ACCESS_KEY_ID": job.account_id,
         "AWS_SECRET_ACCESS_KEY": DUMMY_KEY,
+        "AWS_SESSION_TOKEN": JOB_SESSION,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 

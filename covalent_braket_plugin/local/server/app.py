@@ -13,6 +13,7 @@ from covalent_braket_plugin.local.iam.simulation import OPERATION as SIMULATE
 from covalent_braket_plugin.local.iam.simulation import Simulation
 from covalent_braket_plugin.local.memory import MemoryKeeper
 from covalent_braket_plugin.local.server.accounts import account_of
+from covalent_braket_plugin.local.server.call_record import CallRecord
 from covalent_braket_plugin.local.server.calls import SERVICE, Call, CallCounter, identify
 from covalent_braket_plugin.local.server.damage import DISTURBANCES, disturbed
 from covalent_braket_plugin.local.server.faults import (
@@ -66,6 +67,7 @@ class LocalAws:
         routes: Further control routes, by their name under ``/_local/``.
         furnish: By service, what puts things there that are there from the start; called with the
             region and the account, before the first request from there is answered.
+        record: Notes which operations were called.
     """
 
     def __init__(
@@ -80,6 +82,7 @@ class LocalAws:
         leave_tasks: Callable[[str], object] = lambda arn: None,
         routes: dict[str, ControlRoute] | None = None,
         furnish: dict[str, Callable[[str, str], None]] | None = None,
+        record: CallRecord | None = None,
     ) -> None:
         self._braket = braket
         self._quotas = quotas
@@ -92,6 +95,7 @@ class LocalAws:
         self._furnished: set[tuple[str, str, str]] = set()
         self._furnishing = threading.RLock()
         self._faults = Faults()
+        self._record = record or CallRecord(None)
         self._calls = CallCounter()
         self._answers = CallCounter()
         self._memory = MemoryKeeper()
@@ -108,6 +112,7 @@ class LocalAws:
             return _send(self._control(environ), start_response)
         call = identify(environ, self._braket.match)
         self._calls.add(call)
+        self._record.add(call)
         self._memory.received(int(environ.get("CONTENT_LENGTH") or 0))
         start_response = self._counting_answers(call, start_response)
         try:

@@ -14,13 +14,16 @@ from urllib.parse import parse_qs, unquote
 from covalent_braket_plugin.local.server.s3_operations import s3_operation
 from covalent_braket_plugin.local.server.wire import Match
 
-__all__ = ["SERVICE", "SERVICE_AGENT", "Call", "CallCounter", "identify"]
+__all__ = ["JOB_SESSION", "SERVICE", "SERVICE_AGENT", "Call", "CallCounter", "identify"]
 
 SERVICE_AGENT = "covalent-braket-local"
 """User agent of the calls that the local Braket makes itself, for jobs and results."""
 
 SERVICE = "service"
 """Class of caller of those calls."""
+
+JOB_SESSION = "local-braket-job"
+"""Session token of programs in jobs: on AWS, too, the keys of a role have one."""
 
 _SCOPE = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _AGENTS = (
@@ -45,6 +48,7 @@ class Call:
         match: The route, for Braket's operations.
         signed: Whether the request has credentials.
         access_key: Access key id of the signature; empty without one.
+        in_job: Whether they are those of a program in a job.
     """
 
     service: str
@@ -54,6 +58,7 @@ class Call:
     match: Match | None = None
     signed: bool = True
     access_key: str = ""
+    in_job: bool = False
 
 
 class CallCounter:
@@ -90,16 +95,17 @@ def identify(environ: Environ, match: Callable[[str, str], Match | None]) -> Cal
     """
     key, region, service = _scope(environ)
     signed = _is_signed(environ)
+    in_job = environ.get("HTTP_X_AMZ_SECURITY_TOKEN") == JOB_SESSION
     caller = _caller(environ.get("HTTP_USER_AGENT", ""))
     method, raw_path = environ["REQUEST_METHOD"], environ["REQUEST_URI"].partition("?")[0]
     found = match(method, raw_path) if service == "braket" or not signed else None
     if service == "braket" or found is not None:
         operation = found.operation if found else ""
-        return Call("braket", operation, region, caller, found, signed, key)
+        return Call("braket", operation, region, caller, found, signed, key, in_job)
     if service == "s3":
-        return Call(service, s3_operation(environ), region, caller, access_key=key)
+        return Call(service, s3_operation(environ), region, caller, access_key=key, in_job=in_job)
     operation = _target(environ) or _form_action(environ)
-    return Call(service, operation, region, caller, access_key=key)
+    return Call(service, operation, region, caller, access_key=key, in_job=in_job)
 
 
 def _scope(environ: Environ) -> tuple[str, str, str]:
