@@ -82,6 +82,13 @@ def state_dir_option(command: Command) -> Command:
     default=None,
     help="Throttle calls at the rates of AWS, whatever --quotas says.",
 )
+@click.option(
+    "--runner",
+    type=click.Choice(["processes", "docker"]),
+    default="processes",
+    show_default=True,
+    help="docker: a job whose image this machine's engine has runs in a container of it.",
+)
 @click.option("--keep-job-dirs", is_flag=True, help="Keep the directories of ended jobs.")
 @json_option
 @click.pass_context

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from covalent_braket_plugin.errors import LocalBraketError
+from covalent_braket_plugin.errors import ImageError, LocalBraketError
 from covalent_braket_plugin.local import daemon
-from covalent_braket_plugin.local.options import Options
+from covalent_braket_plugin.local.options import RUNNERS, Options
 from covalent_braket_plugin.local.quotas import CHOICES
 from covalent_braket_plugin.local.state import LockTaken, StateDir
 
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         command: Callable[[argparse.Namespace], int] = given.run
         return command(given)
-    except LocalBraketError as error:
+    except (ImageError, LocalBraketError) as error:
         print(error, file=sys.stderr)
         return 1
 
@@ -97,6 +97,7 @@ def _options(given: argparse.Namespace) -> Options:
         rate_limits=given.rate_limits,
         grace_seconds=given.grace,
         keep_job_dirs=given.keep_job_dirs,
+        runner=given.runner,
         namespaces=not given.no_namespaces,
     )
 
@@ -135,6 +136,7 @@ def _add_options(command: argparse.ArgumentParser) -> None:
     )
     add("--grace", type=float, default=5.0, help="seconds between SIGTERM and SIGKILL")
     add("--keep-job-dirs", action="store_true", help="keep the directories of ended jobs")
+    add("--runner", choices=RUNNERS, default=RUNNERS[0], help="what jobs run in")
     add("--no-namespaces", action="store_true", help="never mount /opt/ml for jobs")
 
 

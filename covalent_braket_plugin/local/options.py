@@ -10,9 +10,11 @@ from pathlib import Path
 
 from covalent_braket_plugin.local.quotas import Quotas, chosen
 
-__all__ = ["Options"]
+__all__ = ["RUNNERS", "Options"]
 
 MIN_SLOTS = 2
+RUNNERS = ("processes", "docker")
+"""What jobs can run in."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,8 @@ class Options:
         rate_limits: Whether to enforce the service's request rates; None leaves it to ``quotas``.
         grace_seconds: Time between SIGTERM and SIGKILL of a job.
         keep_job_dirs: Whether the directories of ended jobs stay.
+        runner: What jobs run in: ``processes``, or ``docker``, containers of those images that the
+            engine of this machine has.
         namespaces: Whether jobs get their own ``/opt/ml`` where the system allows it.
     """
 
@@ -44,6 +48,7 @@ class Options:
     rate_limits: bool | None = None
     grace_seconds: float = 5.0
     keep_job_dirs: bool = False
+    runner: str = "processes"
     namespaces: bool = True
 
     @property
@@ -66,6 +71,7 @@ class Options:
             "--quotas": self.quotas,
             "--max-concurrent-jobs": self.max_concurrent_jobs,
             "--grace": self.grace_seconds,
+            "--runner": self.runner,
         }
         flags = {
             "--rate-limits": self.rate_limits is True,

@@ -20,8 +20,10 @@ from covalent_braket_plugin.local.aws_clients import S3, AwsClients
 from covalent_braket_plugin.local.iam import job_role
 from covalent_braket_plugin.local.iam.simulation import Simulation
 from covalent_braket_plugin.local.jobs import stock_images
+from covalent_braket_plugin.local.jobs.containers import Containers
 from covalent_braket_plugin.local.jobs.images import Images
 from covalent_braket_plugin.local.jobs.isolation import Isolation, best_isolation
+from covalent_braket_plugin.local.jobs.launcher import Launcher
 from covalent_braket_plugin.local.jobs.operations import Jobs
 from covalent_braket_plugin.local.jobs.runner import Runner, RunnerOptions
 from covalent_braket_plugin.local.jobs.tags import Tags
@@ -118,14 +120,15 @@ class LocalBraket:
 
     def _make_runner(self) -> Runner:
         options = RunnerOptions(
-            self._state.jobs,
-            self.endpoint_url,
-            self._options.grace_seconds,
-            self._options.keep_job_dirs,
-            self._isolation,
+            self._state.jobs, self._options.grace_seconds, self._options.keep_job_dirs
         )
         images = Images(self._options.worker_image, self._options.worker)
-        return Runner(options, images, self._clients, self._cancel_tasks)
+        containers = None
+        if self._options.runner == "docker":
+            containers = Containers(self._state.path)
+            containers.sweep()
+        launcher = Launcher(self.endpoint_url, images, self._isolation, containers)
+        return Runner(options, launcher, self._clients, self._cancel_tasks)
 
     def _cancel_tasks(self, job_arn: str) -> None:
         if job_arn not in self._jobs_that_leave_tasks:
@@ -166,6 +169,7 @@ class LocalBraket:
             "version": __version__,
             "namespaces": self._isolation is not Isolation.NONE,
             "isolation": self._isolation.value,
+            "runner": self._options.runner,
             "quotas": {
                 "concurrent_jobs": self._quotas.concurrent_jobs,
                 "instances": bool(self._quotas.instances),

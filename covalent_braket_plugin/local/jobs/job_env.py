@@ -19,7 +19,14 @@ from covalent_braket_plugin.local.jobs.job_files import HOST, JobTree
 from covalent_braket_plugin.local.jobs.s3_uri import bucket_and_key
 from covalent_braket_plugin.local.server.calls import JOB_SESSION
 
-__all__ = ["Layout", "inherited", "job_environment", "package_path"]
+__all__ = [
+    "Layout",
+    "container_environment",
+    "inherited",
+    "job_environment",
+    "launcher_environment",
+    "package_path",
+]
 
 DUMMY_KEY = "local-braket"
 _INHERITED = frozenset(
@@ -103,6 +110,38 @@ def job_environment(job: Job, layout: Layout, endpoint_url: str, home: Path) -> 
     return {
         name: value for name, value in variables.items() if len(value) < MAX_VARIABLE_CHARACTERS
     }
+
+
+def container_environment(job: Job, endpoint_url: str) -> dict[str, str]:
+    """Make what the environment of a job's container has beside the image's own.
+
+    Paths of this machine mean nothing there, so only addresses are handed on.
+
+    Args:
+        job: The job.
+        endpoint_url: Where the local Braket listens, on this machine's loopback.
+    """
+    layout = Layout.real(job)
+    handed_on = inherited(os.environ)
+    variables = {
+        name: handed_on[name]
+        for name in (*_ADDRESSES, *_NO_PROXY)
+        if name in handed_on and name != "PIP_FIND_LINKS"
+    }
+    variables |= _aws(job, endpoint_url)
+    variables |= _braket(job, layout)
+    variables |= _script(job)
+    variables |= _sagemaker(job, layout)
+    # Whoever the container runs as: he can write there.
+    variables |= {"HOME": "/tmp", "PYTHONUNBUFFERED": "1"}
+    return {
+        name: value for name, value in variables.items() if len(value) < MAX_VARIABLE_CHARACTERS
+    }
+
+
+def launcher_environment() -> dict[str, str]:
+    """The environment of what starts a container: ours, which says where the engine is."""
+    return {**os.environ, "PYTHONPATH": package_path()}
 
 
 def inherited(environ: Mapping[str, str]) -> dict[str, str]:

@@ -53,6 +53,11 @@ class JobTree:
         return self.root / "log.txt"
 
     @property
+    def container(self) -> Path:
+        """What the launcher of its container is told, if it runs in one."""
+        return self.root / "container.json"
+
+    @property
     def model(self) -> Path:
         """Results; become ``model.tar.gz``."""
         return self.ml / "model"

@@ -14,13 +14,12 @@ from pathlib import Path
 from covalent_braket_plugin.local.aws_clients import AwsClients, HaltedTransfer
 from covalent_braket_plugin.local.jobs.background import Repeated
 from covalent_braket_plugin.local.jobs.checkpoints import CheckpointSync
-from covalent_braket_plugin.local.jobs.images import Images, UnknownImage
-from covalent_braket_plugin.local.jobs.isolation import Isolation, launch_command
+from covalent_braket_plugin.local.jobs.images import UnknownImage
 from covalent_braket_plugin.local.jobs.job import Job
-from covalent_braket_plugin.local.jobs.job_env import Layout, job_environment
 from covalent_braket_plugin.local.jobs.job_files import JobTree
 from covalent_braket_plugin.local.jobs.job_logs import LogShipper
 from covalent_braket_plugin.local.jobs.job_state import EventType, Status
+from covalent_braket_plugin.local.jobs.launcher import Launcher
 from covalent_braket_plugin.local.jobs.process import ChildProcess, exit_text
 from covalent_braket_plugin.local.jobs.transfers import Transfers
 
@@ -58,17 +57,13 @@ class RunnerOptions:
 
     Attributes:
         directory: Where the jobs' directories are made.
-        endpoint_url: Where the local Braket listens.
         grace_seconds: Time between SIGTERM and SIGKILL.
         keep_directories: Whether the directories stay when jobs have ended.
-        isolation: What jobs have for themselves alone.
     """
 
     directory: Path
-    endpoint_url: str
     grace_seconds: float = 5.0
     keep_directories: bool = False
-    isolation: Isolation = Isolation.NONE
 
 
 class Runner:
@@ -76,7 +71,7 @@ class Runner:
 
     Args:
         options: How jobs are run.
-        images: Which command an image stands for.
+        launcher: Starts their programs.
         clients: Where AWS clients come from.
         cancel_tasks: Called with the ARN of each job that has ended.
     """
@@ -84,12 +79,12 @@ class Runner:
     def __init__(
         self,
         options: RunnerOptions,
-        images: Images,
+        launcher: Launcher,
         clients: AwsClients,
         cancel_tasks: Callable[[str], None],
     ) -> None:
         self._options = options
-        self._images = images
+        self._launcher = launcher
         self._clients = clients
         self._cancel_tasks = cancel_tasks
         self._running: dict[str, _Run] = {}
@@ -97,7 +92,7 @@ class Runner:
     def run(self, job: Job, lock: threading.RLock) -> None:
         """Run a job to its end; its state changes only under the lock."""
         tree = JobTree(self._options.directory / job.uuid)
-        run = _Run(job, lock, tree, self._options, self._images, self._clients)
+        run = _Run(job, lock, tree, self._options, self._launcher, self._clients)
         self._running[job.arn] = run
         try:
             run.run(partial(self._end_tasks, job))
@@ -110,6 +105,7 @@ class Runner:
         for run in list(self._running.values()):
             run.kill()
             self._remove(run.tree)
+        self._launcher.sweep()
 
     def _end_tasks(self, job: Job) -> None:
         try:
@@ -131,14 +127,14 @@ class _Run:
         lock: threading.RLock,
         tree: JobTree,
         options: RunnerOptions,
-        images: Images,
+        launcher: Launcher,
         clients: AwsClients,
     ) -> None:
         self._job = job
         self._lock = lock
         self.tree = tree
         self._options = options
-        self._images = images
+        self._launcher = launcher
         self._child: ChildProcess | None = None
         self._transfers = Transfers(clients, job, tree)
         self._checkpoints = CheckpointSync(self._transfers, tree.staging)
@@ -170,7 +166,7 @@ class _Run:
     def _start(self) -> ChildProcess | None:
         """Prepare and start the program; None if the job was cancelled meanwhile."""
         try:
-            command = self._images.command(self._job)
+            start = self._launcher.program(self._job)
             self._note(EventType.STARTING_INSTANCE)
             self.tree.make(self._job)
             self._note(EventType.DOWNLOADING_DATA)
@@ -179,7 +175,7 @@ class _Run:
             with self._lock:
                 if self._job.cancel.is_set():
                     return None
-                self._child = self._spawn(command)
+                self._child = start(self.tree)
                 self._job.state.start()
                 return self._child
         except HaltedTransfer:
@@ -189,20 +185,6 @@ class _Run:
         except Exception as error:
             log.exception("job %s cannot start", self._job.arn)
             raise NotStarted(f"ClientError: {type(error).__name__}: {error}") from error
-
-    def _spawn(self, command: tuple[str, ...]) -> ChildProcess:
-        job, tree, url = self._job, self.tree, self._options.endpoint_url
-        real = job_environment(job, Layout.real(job), url, tree.home)
-        stand_in = job_environment(job, Layout.stand_in(job, tree), url, tree.home)
-        differing = {name: value for name, value in stand_in.items() if real.get(name) != value}
-        launch = launch_command(
-            command,
-            str(tree.root),
-            tree.checkpoint_mount(job),
-            differing,
-            isolation=self._options.isolation,
-        )
-        return ChildProcess(launch, real, tree.root, tree.log)
 
     def _watch_with_helpers(self, child: ChildProcess) -> End:
         """Watch it, while others ship its log and its checkpoints: those may have to wait."""
