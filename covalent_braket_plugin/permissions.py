@@ -265,8 +265,8 @@ CALLER: tuple[Grant, ...] = (
     ),
     Grant(
         "CheckBucket",
-        "The doctor looks whether the bucket is in the right region, and at its tags.",
-        ("s3:GetBucketLocation", "s3:GetBucketTagging"),
+        "The doctor looks at the tags of a bucket whose name does not say that it is Braket's.",
+        ("s3:GetBucketTagging",),
         (_BUCKET,),
         _OWN_BUCKET,
     ),

@@ -110,6 +110,10 @@ ROOMS = {
         " asking cancelling lifecycle attempts covalent_compat reattach",
         "covalent",
     ),
+    "doctor": room(
+        "errors protocol settings aws jobs storage quotas slots permissions scopes braket",
+        "cloudpickle covalent packaging",
+    ),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.
     "local": room("__init__ engine errors local", "*"),
     "cli": room("*", "*"),

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from covalent_braket_plugin import __version__
+from covalent_braket_plugin.cli.doctor import doctor
 from covalent_braket_plugin.cli.image import image
 from covalent_braket_plugin.cli.jobs import jobs
 from covalent_braket_plugin.cli.local import local
@@ -54,6 +55,7 @@ Examples:
   covalent-braket settings                every setting, and where its value comes from
   covalent-braket render --set local=yes  the exact CreateJob request, not sent
   covalent-braket policy caller           the IAM policy that the server needs
+  covalent-braket doctor                  is everything there that a job needs?
   covalent-braket jobs orphans            jobs that nobody waits for
   covalent-braket image build             an image of your own for jobs
 """,
@@ -68,5 +70,6 @@ main.add_command(local)
 main.add_command(settings)
 main.add_command(render)
 main.add_command(jobs)
+main.add_command(doctor)
 main.add_command(policy)
 main.add_command(image)

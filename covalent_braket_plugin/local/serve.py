@@ -142,6 +142,7 @@ class LocalBraket:
             **Tags([self._jobs.tags_of, self._tasks.tags_of]).operations(),
         }
         rates = RateLimits() if self._quotas.rates else None
+        image = self._options.worker_image
         routes: dict[str, ControlRoute] = {
             "health": self._health,
             "devices": lambda method, body: self._devices.control(method, body or {}),
@@ -156,7 +157,7 @@ class LocalBraket:
             leave_tasks=self._jobs_that_leave_tasks.add,
             routes=routes,
             furnish={
-                "ecr": partial(stock_images.publish, self._clients),
+                "ecr": partial(stock_images.publish, self._clients, image),
                 "iam": partial(job_role.make, self._clients),
             },
             record=CallRecord.asked_for(os.environ),

@@ -39,7 +39,7 @@ _LAYERS = ("ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:BatchCheckLay
 _LOGS = ("CreateLogGroup", "CreateLogStream", "DescribeLogStreams", "GetLogEvents", "PutLogEvents")
 
 # What AWS's AmazonBraketJobsExecutionPolicy (v3, 2026-07-06) allows of what a job may need, and
-# that an upload in parts may be given up, which it lacks.
+# what it lacks: that an upload in parts may be given up, and the pulling of the worker's image.
 POLICY = {
     "Version": "2012-10-17",
     "Statement": [
@@ -48,6 +48,7 @@ POLICY = {
             "arn:aws:s3:::*", *_S3, StringEqualsIgnoreCase={"aws:ResourceTag/AmazonBraket": "true"}
         ),
         _allow("arn:aws:ecr:*:*:repository/amazon-braket*", *_LAYERS),
+        _allow("arn:aws:ecr:*:*:repository/covalent-braket-*", *_LAYERS),
         _allow("*", "ecr:GetAuthorizationToken"),
         _allow("*", *(f"braket:{name}" for name in (*_TASKS, *_JOBS, *_OTHERS))),
         _allow("arn:aws:logs:*:*:log-group:/aws/braket*", *(f"logs:{name}" for name in _LOGS)),

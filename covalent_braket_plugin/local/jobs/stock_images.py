@@ -1,4 +1,4 @@
-"""AWS's own job image, as far as ECR shows it.
+"""AWS's own job image and that of the worker, as far as ECR shows them.
 
 ``@hybrid_job`` without an image asks ECR which Python AWS's base image has, and refuses to go on
 if it is not the caller's. No image is started here: script-mode jobs run on this interpreter, so
@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
+from typing import Any
 
 from covalent_braket_plugin.local.aws_clients import AwsClients
 
@@ -28,23 +29,29 @@ MANIFEST = {
 }
 
 
-def publish(clients: AwsClients, region: str, account: str) -> None:
-    """Make the repository and the image's two tags in a region, if AWS has them there.
+def publish(clients: AwsClients, worker_image: str, region: str, account: str) -> None:
+    """Make the images' repositories and tags in a region, AWS's if AWS has them there.
 
     Args:
         clients: Clients of the local endpoint.
+        worker_image: Repository and tag of the worker's image.
         region: The region.
-        account: The account whose registry it is.
+        account: The account.
     """
-    if region not in REGIONS:
-        return
-    # ECR by moto shows only the tag that came last; the SDK looks for the one with the version.
-    tags = ("latest", f"1.0-cpu-py{sys.version_info.major}{sys.version_info.minor}-local")
     ecr = clients.client("ecr", region, account)
+    repository, _, tag = worker_image.partition(":")
+    _put(ecr, repository, tag or "latest")
+    if region in REGIONS:
+        # ECR by moto shows only the tag that came last; the SDK looks for the one with the version.
+        version = f"1.0-cpu-py{sys.version_info.major}{sys.version_info.minor}-local"
+        _put(ecr, REPOSITORY, "latest", version)
+
+
+def _put(ecr: Any, repository: str, *tags: str) -> None:
     # What an attempt that failed half-way has left is fine.
     with contextlib.suppress(ecr.exceptions.RepositoryAlreadyExistsException):
-        ecr.create_repository(repositoryName=REPOSITORY)
-    image = {"repositoryName": REPOSITORY, "imageManifest": json.dumps(MANIFEST)}
+        ecr.create_repository(repositoryName=repository)
+    image = {"repositoryName": repository, "imageManifest": json.dumps(MANIFEST)}
     for tag in tags:
         with contextlib.suppress(ecr.exceptions.ImageAlreadyExistsException):
             ecr.put_image(**image, imageTag=tag)

@@ -1,0 +1,91 @@
+"""May somebody do something? Asked of IAM's own policy simulator, grant by grant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from covalent_braket_plugin.aws import Clients, translated
+from covalent_braket_plugin.permissions import Grant
+
+__all__ = ["Denial", "denials"]
+
+AT_ONCE = 8
+SAMPLE = "doctor"
+"""Stands for what a wildcard of a resource stands for."""
+
+
+@dataclass(frozen=True)
+class Denial:
+    """Something that is not allowed.
+
+    Attributes:
+        grant: What would allow it.
+        action: The action.
+        resource: A resource for which it is not allowed.
+        explicit: Whether a policy denies it, so that allowing it elsewhere does not help.
+    """
+
+    grant: Grant
+    action: str
+    resource: str
+    explicit: bool
+
+    def __str__(self) -> str:
+        word = "is denied" if self.explicit else "is not allowed"
+        return f"{self.action} {word} on {self.resource}"
+
+
+def denials(clients: Clients, principal: str, grants: Sequence[Grant]) -> list[Denial]:
+    """Find out which permissions of a role or user are missing (SimulatePrincipalPolicy).
+
+    Policies of buckets and keys are not looked at, as IAM does not know them.
+
+    Args:
+        clients: Who asks.
+        principal: ARN of the role or user that is asked about.
+        grants: The permissions that it should have.
+
+    Raises:
+        AwsError: IAM does not say.
+    """
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        found = pool.map(lambda grant: list(_denied(clients, principal, grant)), grants)
+        return [denial for each in found for denial in each]
+
+
+def _denied(clients: Clients, principal: str, grant: Grant) -> Iterable[Denial]:
+    with translated("SimulatePrincipalPolicy"):
+        pages = clients.iam.get_paginator("simulate_principal_policy")
+        results = [
+            result
+            for page in pages.paginate(
+                PolicySourceArn=principal,
+                ActionNames=list(grant.actions),
+                ResourceArns=[_sample(each) for each in grant.resources],
+                ContextEntries=list(_context(grant)),
+            )
+            for result in page["EvaluationResults"]
+        ]
+    for result in results:
+        if result["EvalDecision"] != "allowed":
+            resource = result.get("EvalResourceName", "*")
+            explicit = result["EvalDecision"] == "explicitDeny"
+            yield Denial(grant, result["EvalActionName"], resource, explicit)
+
+
+def _sample(resource: str) -> str:
+    return resource if resource == "*" else resource.replace("*", SAMPLE)
+
+
+def _context(grant: Grant) -> Iterable[Mapping[str, Any]]:
+    """What the grant's conditions ask for: the request is made under these conditions."""
+    for keys in grant.conditions.values():
+        for key, value in keys.items():
+            yield {
+                "ContextKeyName": key,
+                "ContextKeyValues": [value],
+                "ContextKeyType": "string",
+            }
