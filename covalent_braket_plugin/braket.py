@@ -90,8 +90,10 @@ class BraketExecutor(AsyncBaseExecutor):
         s3_bucket_name: Bucket for payloads and results (default Braket's usual one,
             ``amazon-braket-{region}-{account}``).
         s3_prefix: Key prefix in the bucket.
-        ecr_image_uri: Image of the job, in a private ECR repository.
-        braket_job_execution_role_name: Role of the job: name, path/name or ARN.
+        ecr_image_uri: Image of the job, in a private ECR repository (default AWS's own Braket
+            image, to which the job brings the worker).
+        braket_job_execution_role_name: Role of the job: name, path/name or ARN (default the one
+            that Braket's console makes).
         log_group_name: CloudWatch log group in which the end of a failed job's log is looked up.
         tags: Tags of the job, beside ours.
         hyperparameters: Hyperparameters of the job, beside ours; they are public.

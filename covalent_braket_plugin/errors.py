@@ -94,18 +94,19 @@ class UnconfiguredError(BraketPluginError):
 
     Args:
         missing: Names of the settings that have no value.
+        why: Why they could not be found out, a sentence.
     """
 
-    def __init__(self, missing: Sequence[str]) -> None:
+    def __init__(self, missing: Sequence[str], why: str = "") -> None:
         self.missing = tuple(missing)
+        self.why = why
         names = ", ".join(self.missing)
         super().__init__(
-            f"The Braket executor is not configured: {names} not set. Three ways out: "
-            "(1) run without AWS on the built-in local Braket: BraketExecutor(local=True); "
-            "(2) pass the missing settings to BraketExecutor(...) or put them under "
-            "[executors.braket] in Covalent's configuration file; "
-            "(3) create the AWS resources first (role, bucket, image: see the README, "
-            "'On AWS') and use their names."
+            f"The Braket executor is not configured: {names} not set. {why}{' ' if why else ''}"
+            "Three ways out: (1) run without AWS on the built-in local Braket: "
+            "BraketExecutor(local=True); (2) pass what is missing to BraketExecutor(...) or put it "
+            "under [executors.braket] in Covalent's configuration file; (3) let "
+            "`covalent-braket deploy up` create what AWS needs and write its names there."
         )
 
 

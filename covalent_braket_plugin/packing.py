@@ -23,7 +23,7 @@ from typing import Any
 from covalent_braket_plugin import tobj
 from covalent_braket_plugin.errors import IntegrityError
 from covalent_braket_plugin.payload import PayloadWriter
-from covalent_braket_plugin.protocol import Call, Manifest, Versions, version_mismatch
+from covalent_braket_plugin.protocol import Call, Manifest, Mismatch, Versions, mismatches
 
 __all__ = ["Electron", "Group", "build", "check_versions", "is_glue", "read_group"]
 
@@ -142,14 +142,20 @@ def read_group(
 
 
 def build(
-    group: Group, payload_path: Path, *, strict_versions: bool = True, kms_key_id: str = ""
+    group: Group,
+    payload_path: Path,
+    *,
+    strict_versions: bool = True,
+    strict_python: bool = True,
+    kms_key_id: str = "",
 ) -> Manifest:
     """Write a group's payload.
 
     Args:
         group: What to pack.
         payload_path: The file to write.
-        strict_versions: Whether a version mismatch is an error in the container.
+        strict_versions: Whether another cloudpickle is an error in the container.
+        strict_python: Whether another minor version of Python is.
         kms_key_id: Key for what the worker stores.
 
     Returns:
@@ -170,12 +176,13 @@ def build(
         calls=calls,
         main_node=group.main.node_id,
         strict_versions=strict_versions,
+        strict_python=strict_python,
         kms_key_id=kms_key_id,
     )
 
 
-def check_versions(group: Group, here: Versions) -> str | None:
-    """Say which function or input of a group cannot be loaded, and why; None if all can.
+def check_versions(group: Group, here: Versions) -> list[Mismatch]:
+    """Say which functions and inputs of a group cannot be loaded, and why.
 
     Args:
         group: What is to run.
@@ -187,8 +194,9 @@ def check_versions(group: Group, here: Versions) -> str | None:
     pickles = [(f"{one.name}()", one.header) for one in group.electrons]
     for node_id, path in group.inputs.items():
         pickles.append((f"the input that node {node_id} gives", tobj.read_header(path)))
-    problems = (version_mismatch(header.versions, here, what) for what, header in pickles)
-    return next((problem for problem in problems if problem is not None), None)
+    return [
+        problem for what, header in pickles for problem in mismatches(header.versions, here, what)
+    ]
 
 
 class _Packer:

@@ -12,30 +12,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from covalent_braket_plugin import aws, local_endpoint, packing, request, runtime
+from covalent_braket_plugin import (
+    aws,
+    bundle,
+    local_endpoint,
+    packing,
+    preflight,
+    request,
+    roles,
+    runtime,
+)
 from covalent_braket_plugin.errors import (
     AwsError,
     BraketPluginError,
     LocalBraketError,
     NotFoundError,
     SettingError,
-    UnconfiguredError,
     VersionMismatchError,
 )
 from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.packing import Group
 from covalent_braket_plugin.payload import own_versions
-from covalent_braket_plugin.protocol import (
-    HP_MANIFEST_SHA256,
-    Keys,
-    Manifest,
-    Task,
-    image_versions,
-)
+from covalent_braket_plugin.protocol import HP_MANIFEST_SHA256, Keys, Manifest, Task
 from covalent_braket_plugin.settings import (
     Settings,
     check,
-    require_aws,
     resolve,
     with_local,
     with_region,
@@ -115,7 +116,7 @@ def context(
 
     Raises:
         SettingError: A value breaks a rule.
-        UnconfiguredError: Settings are missing that AWS needs.
+        UnconfiguredError: No region is known.
         LocalBraketError: The local Braket cannot be used.
     """
     settings = resolve(given, config, environ)
@@ -124,13 +125,8 @@ def context(
     if settings.local:
         running = _local_braket(may_start)
         settings, local_pid = with_local(settings, running), int(running["pid"])
-    try:
-        clients = aws.clients_for(settings, for_new_work=may_start)
-    except UnconfiguredError:
-        require_aws(settings)  # says all that is missing, not the region alone
-        raise
+    clients = aws.clients_for(settings, for_new_work=may_start)
     settings = with_region(settings, clients.region)
-    require_aws(settings)
     return Context(settings, Jobs(clients), Storage(clients), local_pid)
 
 
@@ -158,10 +154,11 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
     Raises:
         VersionMismatchError: The image cannot load what the electron was pickled with.
         SettingError: A setting breaks a limit of the service.
-        AwsError: S3 or STS refused.
+        UnconfiguredError: No role is named, and the account's default one was not found.
+        AwsError: S3, STS, IAM or ECR refused.
     """
     settings = ctx.settings
-    _preflight(group, settings)
+    preflight.check_versions(group, settings, ctx.jobs.clients)
     keys = Keys.of(_bucket(ctx), settings.s3_prefix, task)
     # All limits are checked before anything is uploaded; only the digest is filled in later.
     job_request = _request(ctx, task, keys, "0" * 64)
@@ -169,7 +166,8 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
     manifest = packing.build(
         group,
         payload,
-        strict_versions=settings.version_mismatch == "error",
+        strict_versions=preflight.strict(settings)["cloudpickle"],
+        strict_python=preflight.strict(settings)["python"],
         kms_key_id=settings.kms_key_id or "",
     )
     try:
@@ -198,13 +196,18 @@ def prepare_again(ctx: Context, staged: Keys, task: Task) -> Prepared | None:
     """
     keys = staged.of_attempt(task.attempt)
     sha256 = ctx.storage.reuse(staged, keys)
-    return None if sha256 is None else Prepared(keys, _request(ctx, task, keys, sha256))
+    if sha256 is None:
+        return None
+    # Not copied: what lies there may be of another version of this package.
+    ctx.storage.stage_worker(keys, _worker(ctx.settings), ctx.settings.kms_key_id or "")
+    return Prepared(keys, _request(ctx, task, keys, sha256))
 
 
 def _stage(ctx: Context, keys: Keys, manifest: Manifest, payload: Path) -> str:
     named = ctx.settings.s3_bucket_name
     try:
-        return ctx.storage.stage(keys, manifest, payload, may_create=named is None)
+        worker = _worker(ctx.settings)
+        return ctx.storage.stage(keys, manifest, payload, worker, may_create=named is None)
     except NotFoundError as error:
         fix = "Create it, name another, or leave it out for Braket's usual bucket."
         rule = f"the bucket must exist and this identity must see it ({error})"
@@ -214,6 +217,10 @@ def _stage(ctx: Context, keys: Keys, manifest: Manifest, payload: Path) -> str:
         raise
 
 
+def _worker(settings: Settings) -> bytes | None:
+    return bundle.archive() if settings.script_mode else None
+
+
 def _bucket(ctx: Context) -> str:
     named = ctx.settings.s3_bucket_name
     clients = ctx.jobs.clients
@@ -221,35 +228,8 @@ def _bucket(ctx: Context) -> str:
 
 
 def _request(ctx: Context, task: Task, keys: Keys, sha256: str) -> dict[str, Any]:
-    clients = ctx.jobs.clients
-    role = ctx.settings.braket_job_execution_role_name or ""
-    account = "" if role.startswith("arn:") else clients.account_id()
-    return request.create_job_request(
-        ctx.settings,
-        task,
-        keys.uri(keys.manifest),
-        sha256,
-        keys.output_uri,
-        account_id=account,
-        partition=clients.partition,
-    )
-
-
-def _preflight(group: Group, settings: Settings) -> None:
-    """Refuse before a job is paid for what would crash in the container."""
-    image = settings.ecr_image_uri or ""
-    held = image_versions(image)
-    problem = packing.check_versions(group, held)
-    if problem is None:
-        return
-    text = (
-        f"{group.main.name}() was not submitted: {problem} in the image {image}. Use an image "
-        f"with Python {group.versions.python}, or run the workflow with the image's versions. "
-        'version_mismatch="warn" submits it all the same.'
-    )
-    if settings.version_mismatch == "error":
-        raise VersionMismatchError(text)
-    log.warning("%s", text)
+    role = roles.role_of(ctx.settings, ctx.jobs.clients)
+    return request.create_job_request(ctx.settings, task, keys, sha256, role)
 
 
 def discard(ctx: Context, keys: Keys) -> None:
@@ -280,11 +260,12 @@ def prepare_glue(group: Group, place: Path) -> None:
     Raises:
         VersionMismatchError: This Python cannot load what was pickled; it would crash.
     """
-    problem = packing.check_versions(group, own_versions())
-    if problem is not None:
+    problems = packing.check_versions(group, own_versions())
+    if problems:
         raise VersionMismatchError(
-            f"Covalent's own step {group.main.name}() cannot run beside its server: {problem}. "
-            "Run the server, the workflow and the jobs with the same Python."
+            f"Covalent's own step {group.main.name}() cannot run beside its server: "
+            f"{problems[0].text}. Run the server, the workflow and the jobs with the same "
+            "Python."
         )
     manifest = packing.build(group, place / runtime.PAYLOAD_FILE)
     (place / runtime.MANIFEST_FILE).write_bytes(manifest.to_json())

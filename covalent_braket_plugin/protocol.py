@@ -9,6 +9,7 @@ One task lives under one S3 prefix::
     {prefix}/{dispatch_id}/node-{node_id}/attempt-{n}/
         manifest.json        describes and verifies payload.bin         written by the dispatcher
         payload.bin          pickles, one after the other               written by the dispatcher
+        worker.tar.gz        the worker, for AWS's own images           written by the dispatcher
         value-{node}.tobj    what the electron returned                 written by the worker
         stdout.log, stderr.log   streams too long for the outcome       written by the worker
         outcome.json         the commit mark, always written last       written by the worker
@@ -19,7 +20,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
@@ -40,6 +41,7 @@ __all__ = [
     "ErrorData",
     "Keys",
     "Manifest",
+    "Mismatch",
     "NodeOutcome",
     "Outcome",
     "Part",
@@ -47,7 +49,7 @@ __all__ = [
     "Task",
     "Versions",
     "image_versions",
-    "version_mismatch",
+    "mismatches",
 ]
 
 PROTOCOL_VERSION = 1
@@ -144,6 +146,11 @@ class Keys:
         return f"{self.base}/payload.bin"
 
     @property
+    def source(self) -> str:
+        """Key of the worker's archive."""
+        return f"{self.base}/worker.tar.gz"
+
+    @property
     def outcome(self) -> str:
         """Key of the outcome."""
         return f"{self.base}/outcome.json"
@@ -184,10 +191,23 @@ class Versions:
     cloudpickle: str = ""
 
 
-def version_mismatch(
+@dataclass(frozen=True)
+class Mismatch:
+    """One reason why a pickle cannot be loaded.
+
+    Attributes:
+        kind: What differs.
+        text: A sentence without its end.
+    """
+
+    kind: Literal["python", "cloudpickle"]
+    text: str
+
+
+def mismatches(
     pickled: Versions, loading: Versions, what: str = "the electron"
-) -> str | None:
-    """Say why ``what``, which ``pickled`` wrote, cannot be loaded by ``loading``; None if it can.
+) -> Iterator[Mismatch]:
+    """Say why ``what``, which ``pickled`` wrote, cannot be loaded by ``loading``.
 
     Code objects do not survive a change of Python's minor version (the interpreter may even
     crash), and cloudpickle's newer major versions write what older ones cannot read, while the
@@ -195,17 +215,13 @@ def version_mismatch(
     """
     ours_minor, theirs_minor = _minor(pickled.python), _minor(loading.python)
     if ours_minor and theirs_minor and ours_minor != theirs_minor:
-        return (
-            f"{what} was pickled by Python {pickled.python}, "
-            f"but it would be loaded by Python {loading.python}"
-        )
+        text = f"{what} was pickled by Python {pickled.python}, "
+        yield Mismatch("python", f"{text}but it would be loaded by Python {loading.python}")
     ours, theirs = _major(pickled.cloudpickle), _major(loading.cloudpickle)
     if ours is not None and theirs is not None and ours > theirs:
-        return (
-            f"{what} was pickled by cloudpickle {pickled.cloudpickle}, "
-            f"but it would be loaded by cloudpickle {loading.cloudpickle}"
-        )
-    return None
+        text = f"{what} was pickled by cloudpickle {pickled.cloudpickle}, "
+        text += f"but it would be loaded by cloudpickle {loading.cloudpickle}"
+        yield Mismatch("cloudpickle", text)
 
 
 def image_versions(image_uri: str) -> Versions:
@@ -289,7 +305,8 @@ class Manifest:
         parts: The pickles in it.
         calls: What to run, in order.
         main_node: The node that stdout and stderr belong to: the user's own.
-        strict_versions: False: a version mismatch is a warning only.
+        strict_versions: False: another cloudpickle is a warning only.
+        strict_python: False: another minor version of Python is a warning only.
         kms_key_id: Key that encrypts what the worker stores; empty: the bucket's own rule.
         protocol: Version of this contract.
     """
@@ -302,6 +319,7 @@ class Manifest:
     calls: list[Call]
     main_node: int
     strict_versions: bool = True
+    strict_python: bool = True
     kms_key_id: str = ""
     protocol: int = PROTOCOL_VERSION
 

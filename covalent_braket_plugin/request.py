@@ -11,12 +11,14 @@ import re
 import unicodedata
 from typing import Any
 
-from covalent_braket_plugin.errors import SettingError, UnconfiguredError
+from covalent_braket_plugin import bundle
+from covalent_braket_plugin.errors import SettingError
 from covalent_braket_plugin.protocol import (
     HP_MANIFEST,
     HP_MANIFEST_SHA256,
     HP_PROTOCOL,
     PROTOCOL_VERSION,
+    Keys,
     Task,
 )
 from covalent_braket_plugin.settings import Settings, check
@@ -33,35 +35,29 @@ S3_PATH_LENGTH = 1024
 def create_job_request(
     settings: Settings,
     task: Task,
-    manifest_uri: str,
+    keys: Keys,
     manifest_sha256: str,
-    output_uri: str,
-    *,
-    account_id: str,
-    partition: str,
+    role: str,
 ) -> dict[str, Any]:
     """Write the keywords of boto3's ``create_job``.
 
     Args:
         settings: The executor's settings.
         task: What to run.
-        manifest_uri: S3 URI of the task's manifest.
+        keys: Where the task lies in S3.
         manifest_sha256: The manifest's digest, in hexadecimal.
-        output_uri: S3 URI below which Braket puts the job's result files.
-        account_id: Twelve digits; completes a role that is given by name.
-        partition: Such as ``aws``; completes a role that is given by name.
+        role: ARN of the role that the job runs as.
 
     Raises:
         SettingError: A setting breaks a limit of the service.
-        UnconfiguredError: The role or the image is not known.
     """
     check(settings)
     return {
         "clientToken": client_token(task),
         "jobName": job_name(task),
-        "algorithmSpecification": {"containerImage": {"uri": _image(settings)}},
-        "outputDataConfig": _output(settings, output_uri),
-        "roleArn": _role(settings, account_id, partition),
+        "algorithmSpecification": _algorithm(settings, keys),
+        "outputDataConfig": _output(settings, keys.output_uri),
+        "roleArn": role,
         "instanceConfig": {
             "instanceType": settings.classical_device,
             "volumeSizeInGb": settings.storage,
@@ -70,7 +66,7 @@ def create_job_request(
         "deviceConfig": {"device": settings.quantum_device},
         "hyperParameters": {
             **settings.hyperparameters,
-            HP_MANIFEST: manifest_uri,
+            HP_MANIFEST: keys.uri(keys.manifest),
             HP_MANIFEST_SHA256: manifest_sha256,
             HP_PROTOCOL: str(PROTOCOL_VERSION),
         },
@@ -115,17 +111,17 @@ def role_arn(role: str, account_id: str, partition: str) -> str:
     return f"arn:{partition}:iam::{account_id}:role/{role.lstrip('/')}"
 
 
-def _image(settings: Settings) -> str:
-    if settings.ecr_image_uri is None:
-        raise UnconfiguredError(["ecr_image_uri"])
-    return settings.ecr_image_uri
-
-
-def _role(settings: Settings, account_id: str, partition: str) -> str:
-    role = settings.braket_job_execution_role_name
-    if role is None:
-        raise UnconfiguredError(["braket_job_execution_role_name"])
-    return role_arn(role, account_id, partition)
+def _algorithm(settings: Settings, keys: Keys) -> dict[str, Any]:
+    uri = settings.ecr_image_uri
+    image = {"containerImage": {"uri": uri}} if uri else {}  # else Braket takes its base image
+    if not settings.script_mode:
+        return image
+    script = {
+        "entryPoint": bundle.ENTRY_POINT,
+        "s3Uri": keys.uri(keys.source),
+        "compressionType": "GZIP",
+    }
+    return {"scriptModeConfig": script, **image}
 
 
 def _output(settings: Settings, output_uri: str) -> dict[str, str]:

@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
@@ -49,13 +50,22 @@ class Storage:
 
     # --- submit ----------------------------------------------------------------------------------
 
-    def stage(self, keys: Keys, manifest: Manifest, payload: Path, *, may_create: bool) -> str:
-        """Upload a task's payload and manifest.
+    def stage(
+        self,
+        keys: Keys,
+        manifest: Manifest,
+        payload: Path,
+        worker: bytes | None = None,
+        *,
+        may_create: bool,
+    ) -> str:
+        """Upload a task's payload and manifest, and the worker if the image does not hold it.
 
         Args:
             keys: Where to.
             manifest: Describes the payload.
             payload: The payload's file.
+            worker: The worker's archive.
             may_create: Create the bucket if it does not exist.
 
         Returns:
@@ -73,9 +83,24 @@ class Storage:
             if not may_create:
                 raise
             self._upload_to_new_bucket(keys, payload, extra)
-        with translated("PutObject"):
-            self.clients.s3.put_object(Bucket=keys.bucket, Key=keys.manifest, Body=body, **extra)
+        with ThreadPoolExecutor(1) as pool:  # the two small ones at the same time
+            sent = pool.submit(self.stage_worker, keys, worker, manifest.kms_key_id)
+            self._put(keys.bucket, keys.manifest, body, extra)
+            sent.result()
         return hashlib.sha256(body).hexdigest()
+
+    def stage_worker(self, keys: Keys, worker: bytes | None, kms_key_id: str) -> None:
+        """Upload the worker's archive; None: the image holds the worker.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        if worker is not None:
+            self._put(keys.bucket, keys.source, worker, _encryption(kms_key_id))
+
+    def _put(self, bucket: str, key: str, body: bytes, extra: dict[str, str]) -> None:
+        with translated("PutObject"):
+            self.clients.s3.put_object(Bucket=bucket, Key=key, Body=body, **extra)
 
     def reuse(self, staged: Keys, keys: Keys) -> str | None:
         """Put a task's payload and manifest, which are in S3, where another attempt looks for them.
@@ -101,10 +126,7 @@ class Storage:
                     self.clients.s3.head_object(Bucket=keys.bucket, Key=keys.payload)
             else:
                 self._copy(staged, keys, extra)
-                with translated("PutObject"):
-                    self.clients.s3.put_object(
-                        Bucket=keys.bucket, Key=keys.manifest, Body=body, **extra
-                    )
+                self._put(keys.bucket, keys.manifest, body, extra)
         except NotFoundError:
             return None
         return hashlib.sha256(body).hexdigest()
@@ -306,7 +328,7 @@ class Storage:
         Raises:
             AwsError: S3 refused or did not answer.
         """
-        names = [keys.manifest, keys.payload, keys.outcome]
+        names = [keys.manifest, keys.payload, keys.source, keys.outcome]
         names += [keys.stream("stdout"), keys.stream("stderr")]
         names += [keys.value(node) for node in nodes]
         if archive:

@@ -46,7 +46,7 @@ from covalent_braket_plugin.protocol import (
     Outcome,
     Stream,
     Versions,
-    version_mismatch,
+    mismatches,
 )
 from covalent_braket_plugin.supervisor import Ended, supervise
 
@@ -200,18 +200,16 @@ def _fetch(job: _Job, sha256: str) -> Manifest:
 
 
 def _check_versions(manifest: Manifest) -> None:
-    here = _own_versions()
-    problem = version_mismatch(manifest.versions, here)
-    if problem is None:
-        return
-    advice = (
-        f"{problem[0].upper()}{problem[1:]} in the job's image. Use an image with "
-        f"Python {manifest.versions.python} and cloudpickle {manifest.versions.cloudpickle}, "
-        "or run Covalent with the image's versions."
-    )
-    if manifest.strict_versions:
-        raise VersionMismatchError(advice)
-    sys.stderr.write(f"Warning: {advice}\n")
+    strict = {"python": manifest.strict_python, "cloudpickle": manifest.strict_versions}
+    for problem in mismatches(manifest.versions, _own_versions()):
+        advice = (
+            f"{problem.text[0].upper()}{problem.text[1:]} in the job's image. Use an image with "
+            f"Python {manifest.versions.python} and cloudpickle {manifest.versions.cloudpickle}, "
+            "or run Covalent with the image's versions."
+        )
+        if strict[problem.kind]:
+            raise VersionMismatchError(advice)
+        sys.stderr.write(f"Warning: {advice}\n")
 
 
 def _own_versions() -> Versions:

@@ -56,7 +56,7 @@ ROOMS = {
     "bundle": room(),
     "settings": room("errors"),
     "permissions": room(),
-    "request": room("errors protocol settings"),
+    "request": room("bundle errors protocol settings"),
     "scopes": room("permissions request settings"),
     "local_endpoint": room("errors"),
     "aws": room("__init__ errors settings", "boto3 botocore urllib3"),
@@ -77,10 +77,14 @@ ROOMS = {
     "scheduler": room("errors pace quotas slots telling turns"),
     "patience": room("errors", "tenacity"),
     "packing": room("errors protocol tobj payload"),
+    "roles": room("errors settings permissions aws request"),
+    "images": room("errors protocol payload settings permissions aws"),
+    "preflight": room("errors protocol settings aws images packing"),
     "failure": room("errors protocol"),
     "glue": room("errors protocol runtime"),
     "pipeline": room(
-        "errors protocol payload runtime settings request local_endpoint aws jobs storage packing"
+        "bundle errors protocol payload runtime settings request local_endpoint aws jobs storage"
+        " packing roles preflight"
     ),
     "collecting": room("errors protocol runtime descriptions failure glue pipeline"),
     # What meets Covalent.
@@ -111,7 +115,8 @@ ROOMS = {
         "covalent",
     ),
     "doctor": room(
-        "errors protocol settings aws jobs storage quotas slots permissions scopes braket",
+        "errors protocol settings aws jobs storage quotas slots permissions scopes braket images"
+        " roles",
         "cloudpickle covalent packaging",
     ),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.

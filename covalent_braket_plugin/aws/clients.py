@@ -29,7 +29,7 @@ READ_TIMEOUT_SECONDS = {"s3": 30}
 """By service: a connection that hangs is noticed after so long."""
 READ_TIMEOUT_CONTROL_SECONDS = 15
 """Of all other services: their answers are small, and three attempts take less than a minute."""
-ATTEMPTS = {"s3": 5, "service-quotas": 2}
+ATTEMPTS = {"s3": 5, "service-quotas": 2, "ecr": 2}
 """By service, botocore's own; S3 asks its callers to try again more often than others do."""
 ATTEMPTS_CONTROL = 3
 REMEMBERED = 64

@@ -9,12 +9,13 @@ from typing import Any
 import click
 
 from covalent_braket_plugin.aws import clients_for
-from covalent_braket_plugin.cli.output import console, json_option, print_json
+from covalent_braket_plugin.cli.output import console, json_option, note, print_json
 from covalent_braket_plugin.cli.sources import gather, likely_account, source_options
-from covalent_braket_plugin.errors import LocalBraketError, UnconfiguredError
+from covalent_braket_plugin.errors import LocalBraketError
+from covalent_braket_plugin.permissions import DEFAULT_ROLE_NAME
 from covalent_braket_plugin.protocol import Keys, Task
-from covalent_braket_plugin.request import create_job_request
-from covalent_braket_plugin.settings import Settings, check, require_aws, with_region
+from covalent_braket_plugin.request import create_job_request, role_arn
+from covalent_braket_plugin.settings import Settings, check, with_region
 
 __all__ = ["render"]
 
@@ -64,29 +65,20 @@ def _complete(settings: Settings) -> tuple[Settings, str]:
     """
     if settings.local and settings.endpoint_url is None:
         raise LocalBraketError(
-            "The local Braket does not run, so its role and image are not known. "
+            "The local Braket does not run, so its role is not known. "
             "Start it with: covalent-braket local start"
         )
     check(settings)
-    try:
-        clients = clients_for(settings)
-    except UnconfiguredError:
-        require_aws(settings)  # names everything that is missing, not the region alone
-        raise
-    settings = with_region(settings, clients.region)
-    require_aws(settings)
-    return settings, clients.partition
+    clients = clients_for(settings)
+    return with_region(settings, clients.region), clients.partition
 
 
 def _request(settings: Settings, task: Task, account: str, partition: str) -> dict[str, Any]:
     bucket = settings.s3_bucket_name or f"amazon-braket-{settings.region}-{account}"
     keys = Keys.of(bucket, settings.s3_prefix, task)
-    return create_job_request(
-        settings,
-        task,
-        keys.uri(keys.manifest),
-        "0" * 64,
-        keys.output_uri,
-        account_id=account,
-        partition=partition,
-    )
+    role = settings.braket_job_execution_role_name
+    if role is None:
+        role = DEFAULT_ROLE_NAME.rstrip("*")
+        note(f"the account's own default role would be looked up; {role} stands for it.")
+    arn = role_arn(role, account, partition)
+    return create_job_request(settings, task, keys, "0" * 64, arn)

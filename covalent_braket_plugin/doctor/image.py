@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from covalent_braket_plugin.aws import translated
 from covalent_braket_plugin.doctor.exam import Exam
 from covalent_braket_plugin.doctor.findings import Result, failed, ok, unknown, warning
 from covalent_braket_plugin.errors import NotFoundError
+from covalent_braket_plugin.images import image_uri, versions_of
 from covalent_braket_plugin.protocol import image_versions
 
 __all__ = ["image"]
@@ -18,6 +20,8 @@ PUSH = "covalent-braket image build, then covalent-braket image push"
 
 def image(exam: Exam) -> Result:
     """See whether the image is in its registry, and compare its Python with ours."""
+    if exam.settings.script_mode:
+        return _of_aws(exam)
     uri = exam.settings.ecr_image_uri or ""
     parts = _URI.fullmatch(uri)
     if parts is None:
@@ -31,11 +35,19 @@ def image(exam: Exam) -> Result:
             )
     except NotFoundError as error:
         return failed(f"{uri} is not in its registry: {error}", f"Make it: {PUSH}")
-    return _compared(exam, uri)
+    return _compared(exam, uri, image_versions(uri).python)
 
 
-def _compared(exam: Exam, uri: str) -> Result:
-    held = image_versions(uri).python
+def _of_aws(exam: Exam) -> Result:
+    held = versions_of(exam.settings, exam.clients)
+    uri = image_uri(exam.settings, exam.clients.region)
+    found = _compared(exam, uri, held.versions.python)
+    if held.doubt is None:
+        return found
+    return replace(found, found=f"{found.found} (supposed, ECR does not say: {held.doubt})")
+
+
+def _compared(exam: Exam, uri: str, held: str) -> Result:
     if not held:
         return warning(
             f"{uri} is there, and its tag does not say which Python it has (here: {exam.python})",

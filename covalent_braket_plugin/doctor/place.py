@@ -7,7 +7,7 @@ from covalent_braket_plugin.doctor.exam import Exam
 from covalent_braket_plugin.doctor.findings import Result, failed, ok, warning
 from covalent_braket_plugin.errors import SettingError, UnconfiguredError, UnreachableError
 from covalent_braket_plugin.scopes import scope_of
-from covalent_braket_plugin.settings import Settings, check, require_aws, with_region
+from covalent_braket_plugin.settings import Settings, check, with_region
 
 __all__ = ["endpoint", "identity", "settings"]
 
@@ -55,9 +55,7 @@ def settings(exam: Exam) -> Result:
 def _complete(found: Settings) -> tuple[Settings, Clients]:
     check(found)
     clients = clients_for(found)
-    found = with_region(found, clients.region)
-    require_aws(found)
-    return found, clients
+    return with_region(found, clients.region), clients
 
 
 def _origins(found: Settings) -> str:

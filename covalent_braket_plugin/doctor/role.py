@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from covalent_braket_plugin.aws import translated
@@ -15,8 +16,10 @@ from covalent_braket_plugin.errors import (
     CredentialsError,
     NotFoundError,
     RejectedError,
+    UnconfiguredError,
 )
 from covalent_braket_plugin.permissions import CALLER, ROLE, SERVICE, Grant, grants
+from covalent_braket_plugin.roles import default_role
 
 __all__ = ["caller_permissions", "exists", "passable", "permissions", "trust", "trusts_braket"]
 
@@ -34,12 +37,21 @@ NICETIES = frozenset(
     }
 )
 """Permissions of `permissions` without which electrons run all the same."""
+MAKE_ROLE = (
+    "covalent-braket deploy up makes one; by hand: aws iam create-role, with the policies "
+    "of: covalent-braket policy trust, covalent-braket policy role"
+)
 NICE_ACTIONS = frozenset({"s3:AbortMultipartUpload"})
 """AWS's own policy for jobs lacks it: without it, parts of a broken upload stay and cost."""
 
 
 def exists(exam: Exam) -> Result:
     """Look the role up."""
+    if exam.settings.braket_job_execution_role_name is None:
+        try:
+            exam.scope = replace(exam.scope, role_arn=default_role(exam.clients))
+        except UnconfiguredError as error:
+            return failed(error.why, f"{MAKE_ROLE}; or name one: braket_job_execution_role_name")
     arn = exam.scope.role_arn
     account, name = arn.split(":")[4], arn.rpartition("/")[2]
     if account != exam.account:
@@ -51,11 +63,7 @@ def exists(exam: Exam) -> Result:
         with translated("GetRole"):
             exam.role = exam.clients.iam.get_role(RoleName=name)["Role"]
     except NotFoundError:
-        return failed(
-            f"{arn} does not exist",
-            "covalent-braket deploy up makes one; by hand: aws iam create-role, with the policies "
-            "of: covalent-braket policy trust, covalent-braket policy role",
-        )
+        return failed(f"{arn} does not exist", MAKE_ROLE)
     if exam.role["Arn"] != arn:
         return failed(
             f"the role {name} has the ARN {exam.role['Arn']}, not {arn}",

@@ -9,7 +9,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from covalent_braket_plugin.errors import SettingError, UnconfiguredError
+from covalent_braket_plugin.errors import SettingError
 from covalent_braket_plugin.settings.coerce import COERCE, plain, type_problem
 from covalent_braket_plugin.settings.rules import Problem, closest
 from covalent_braket_plugin.settings.table import (
@@ -27,7 +27,6 @@ __all__ = [
     "own_values",
     "plain_json",
     "region_of_device",
-    "require_aws",
     "resolve",
     "same",
     "unknown",
@@ -210,40 +209,24 @@ def with_local(settings: Settings, info: Mapping[str, Any]) -> Settings:
     """Fill what is needed to talk to a running local Braket.
 
     A value stays if somebody gave it as explicitly as ``local`` itself: ``local=True`` in the
-    constructor outranks an image of the config file, which the local Braket would not know.
+    constructor outranks an image of the config file, which the local Braket would not know. Without
+    an image, jobs bring the worker along, as on AWS.
 
     Args:
         settings: Resolved settings.
-        info: What the local Braket says of itself: ``endpoint_url``, ``region``, ``role_arn``
-            and ``image_uri``.
+        info: What the local Braket says of itself: ``endpoint_url``, ``region``, ``role_arn``.
     """
     filled = {
         "endpoint_url": info["endpoint_url"],
         "region": region_of_device(settings.quantum_device) or info["region"],
         "braket_job_execution_role_name": info["role_arn"],
-        "ecr_image_uri": info["image_uri"],
+        "ecr_image_uri": None,
         "s3_bucket_name": None,
         "kms_key_id": None,
     }
     bar = max(_explicitness(settings, "local"), 1)
     weaker = {key: value for key, value in filled.items() if _explicitness(settings, key) < bar}
     return _replace(settings, weaker, "local Braket")
-
-
-def require_aws(settings: Settings) -> None:
-    """Demand what a job on AWS cannot do without, unless the local Braket is to be used.
-
-    Raises:
-        UnconfiguredError: The role, the image or the region is not known.
-    """
-    needed = {
-        "braket_job_execution_role_name": settings.braket_job_execution_role_name,
-        "ecr_image_uri": settings.ecr_image_uri,
-        "region": settings.region or region_of_device(settings.quantum_device),
-    }
-    missing = [name for name, value in needed.items() if not value]
-    if missing and not settings.local:
-        raise UnconfiguredError(missing)
 
 
 def unknown(names: Iterable[str]) -> list[tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, TypeVar
@@ -17,6 +18,8 @@ Kind = Literal["text", "path", "whole", "number", "flag", "map", "names"]
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 DAY_SECONDS = 24 * 60 * 60
+# The Braket SDK's braket/jobs/image_uri_config: base, pytorch, tensorflow, cudaq.
+_AWS_IMAGE = re.compile(r"/amazon-braket-[a-z0-9]+-jobs[:@]")
 
 
 @dataclass(frozen=True)
@@ -133,14 +136,17 @@ class Settings:
     ecr_image_uri: str | None = _setting(
         None,
         "text",
-        "Container image of the job, with this package's worker in it.",
+        "Container image of the job. Unset: AWS's own Braket image, into which each job brings the "
+        "worker; so it is with others of AWS's `amazon-braket-*-jobs`. An image of yours must hold "
+        "the worker.",
         "a private ECR URI with a tag or digest",
         rules.image,
     )
     braket_job_execution_role_name: str | None = _setting(
         None,
         "text",
-        "IAM role that the job runs as.",
+        "IAM role that the job runs as. Unset: the one that Braket's console makes, "
+        "`service-role/AmazonBraketJobsExecutionRole*`.",
         "a name, path/name or ARN of a role",
         rules.role,
     )
@@ -316,6 +322,11 @@ class Settings:
         rules.anything,
     )
     sources: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
+
+    @property
+    def script_mode(self) -> bool:
+        """Whether the job runs in one of AWS's own images, which does not hold the worker."""
+        return self.ecr_image_uri is None or _AWS_IMAGE.search(self.ecr_image_uri) is not None
 
 
 def _table() -> tuple[Setting, ...]:

@@ -262,11 +262,20 @@ def test_render_finds_the_region_of_the_profile(config: Path, home: Path) -> Non
     assert "amazon-braket-us-west-2-" in json.loads(result.stdout)["outputDataConfig"]["s3Path"]
 
 
-def test_render_without_configuration_says_all_that_is_missing() -> None:
+def test_render_without_configuration_says_what_is_missing() -> None:
     result = run("render")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: The Braket executor is not configured")
-    assert "braket_job_execution_role_name, ecr_image_uri, region" in result.stderr
+    assert "region not set" in result.stderr
+
+
+def test_render_with_a_region_alone_shows_what_nothing_but_credentials_sends() -> None:
+    result = run("render", "--json", "--set", "region=us-east-1")
+    assert result.exit_code == 0, result.output
+    request = json.loads(result.stdout)
+    assert set(request["algorithmSpecification"]) == {"scriptModeConfig"}
+    assert request["roleArn"].endswith(":role/service-role/AmazonBraketJobsExecutionRole")
+    assert "default role would be looked up" in result.stderr
 
 
 def test_render_for_a_local_braket_that_does_not_run_says_how_to_start_it() -> None:

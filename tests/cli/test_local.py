@@ -173,7 +173,8 @@ def test_render_for_the_local_braket_uses_its_role_and_image(
     )
     request = json.loads(done.stdout)
     assert request["roleArn"] == started["role_arn"]
-    assert request["algorithmSpecification"]["containerImage"]["uri"] == started["image_uri"]
+    script = request["algorithmSpecification"]["scriptModeConfig"]
+    assert script["s3Uri"].startswith(f"s3://{started['bucket']}/covalent/")
 
 
 def test_its_options_reach_the_server(run: Run, tmp_path: Path) -> None:

@@ -139,7 +139,7 @@ def test_output_of_a_failing_pip_dependency_is_shown(stage: Stage) -> None:
 
 def test_unconfigured_executor_says_what_is_missing_and_the_ways_out(stage: Stage) -> None:
     node = failed_node(stage, raises, 1, executor=ct.executor.BraketExecutor(local=False))
-    for text in ("braket_job_execution_role_name", "ecr_image_uri", "local=True"):
+    for text in ("region not set", "deploy up", "local=True"):
         assert text in node["error"]
 
 
@@ -148,7 +148,7 @@ def test_image_with_another_python_is_refused_before_a_job_is_made(stage: Stage)
     executor = ct.executor.BraketExecutor(local=True, ecr_image_uri=image)
     node = failed_node(stage, raises, 1, executor=executor)
     assert "would be loaded by Python 3.9" in node["error"]
-    assert 'version_mismatch="warn"' in node["error"]
+    assert 'python_mismatch="warn"' in node["error"]
 
 
 def test_bad_value_of_the_constructor_is_refused_at_once() -> None:

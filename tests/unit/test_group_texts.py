@@ -15,7 +15,7 @@ from covalent._workflow.transportable_object import TransportableObject
 from covalent_braket_plugin import collecting, exchange, glue, packing
 from covalent_braket_plugin.collecting import Collected
 from covalent_braket_plugin.payload import own_versions
-from covalent_braket_plugin.protocol import Versions
+from covalent_braket_plugin.protocol import Mismatch, Versions
 
 
 def first(value: Any) -> Any:
@@ -115,17 +115,17 @@ def test_group_that_cannot_be_loaded_here_is_known_by_its_headers(
     function.write_bytes(TransportableObject(first).serialize())
     value.write_bytes(TransportableObject([1]).serialize())
 
-    def check(here: Versions) -> str | None:
+    def check(here: Versions) -> list[Mismatch]:
         specs: list[Any] = [(0, [1], {})]
         group = packing.read_group("d", specs, {0: function}, {}, {1: value})
         return packing.check_versions(group, here)
 
-    assert check(own_versions()) is None
+    assert check(own_versions()) == []
     header_changed(tmp_path / which, **versions)
-    problem = check(own_versions())
-    assert problem is not None
-    assert words in problem
-    assert ("first()" if which == "function" else "node 1") in problem
+    [problem] = check(own_versions())
+    assert words in problem.text
+    assert problem.kind in words.lower()
+    assert ("first()" if which == "function" else "node 1") in problem.text
 
 
 def test_pickling_error_is_not_hidden_by_its_own_explanation() -> None:

@@ -18,7 +18,7 @@ from covalent_braket_plugin.protocol import (
     Task,
     Versions,
     image_versions,
-    version_mismatch,
+    mismatches,
 )
 
 MANIFEST = Manifest(
@@ -107,10 +107,11 @@ def test_image_tag_says_what_it_holds(uri: str, python: str, cloudpickle: str) -
     ],
 )
 def test_mismatch_is_what_would_not_load(pickled: Versions, loading: Versions, fits: bool) -> None:
-    problem = version_mismatch(pickled, loading)
-    assert (problem is None) is fits
-    if problem:
-        assert any(text in problem for text in (loading.python, loading.cloudpickle))
+    problems = list(mismatches(pickled, loading))
+    assert (problems == []) is fits
+    for problem in problems:
+        assert problem.kind in problem.text.lower()
+        assert any(text in problem.text for text in (loading.python, loading.cloudpickle))
 
 
 def test_records_are_frozen() -> None:

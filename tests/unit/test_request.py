@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from covalent_braket_plugin.errors import SettingError, UnconfiguredError
+from covalent_braket_plugin.errors import SettingError
 from covalent_braket_plugin.protocol import Keys, Task
 from covalent_braket_plugin.request import (
     client_token,
@@ -23,10 +23,10 @@ from covalent_braket_plugin.settings.rules import tag_character
 from tests.support.service_model import violations
 
 DISPATCH = "0a1b2c3d-4e5f-4a6b-8c7d-1234567890ab"
+ROLE = "arn:aws:iam::123456789012:role/service-role/AmazonBraketJobsExecutionRole"
 CONFIGURED: dict[str, object] = {
     "region": "us-east-1",
     "ecr_image_uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/worker:py312",
-    "braket_job_execution_role_name": "service-role/AmazonBraketJobsExecutionRole",
 }
 ODD_NAMES = [
     "",
@@ -58,15 +58,7 @@ def configured(**given: object) -> Settings:
 def request(task: Task, settings: Settings | None = None) -> dict[str, Any]:
     settings = settings or configured()
     keys = Keys.of("amazon-braket-us-east-1-123456789012", settings.s3_prefix, task)
-    return create_job_request(
-        settings,
-        task,
-        keys.uri(keys.manifest),
-        "0" * 64,
-        keys.output_uri,
-        account_id="123456789012",
-        partition="aws",
-    )
+    return create_job_request(settings, task, keys, "0" * 64, ROLE)
 
 
 def random_tasks(count: int) -> list[Task]:
@@ -99,8 +91,6 @@ def test_random_names_make_requests_that_the_service_model_allows() -> None:
         {"tags": {f"t{n}": "v" * 256 for n in range(46)}},
         {"time_limit": 432000, "storage": 1, "instance_count": 2},
         {"quantum_device": "local:none/none"},
-        {"braket_job_execution_role_name": "r" * 64},
-        {"braket_job_execution_role_name": "arn:aws-us-gov:iam::123456789012:role/a/b"},
     ],
 )
 def test_settings_at_their_limits_make_requests_that_the_service_model_allows(
@@ -131,7 +121,7 @@ def test_the_request_says_what_the_settings_say() -> None:
         "jobName": "energy-0a1b2c3d4e5f-3-1",
         "algorithmSpecification": {"containerImage": {"uri": CONFIGURED["ecr_image_uri"]}},
         "outputDataConfig": {"s3Path": f"{base}/job", "kmsKeyId": "alias/mine"},
-        "roleArn": "arn:aws:iam::123456789012:role/service-role/AmazonBraketJobsExecutionRole",
+        "roleArn": ROLE,
         "instanceConfig": {
             "instanceType": "ml.c5.xlarge",
             "volumeSizeInGb": 12,
@@ -212,10 +202,22 @@ def test_a_role_becomes_an_arn(role: str, expected: str) -> None:
     assert role_arn(role, "123456789012", "aws-cn") == expected
 
 
-@pytest.mark.parametrize("missing", ["ecr_image_uri", "braket_job_execution_role_name"])
-def test_a_request_without_role_or_image_is_refused(missing: str) -> None:
-    with pytest.raises(UnconfiguredError, match=missing):
-        request(Task(DISPATCH, 3), configured(**{missing: None}))
+AWS_IMAGE = "292282985366.dkr.ecr.us-east-1.amazonaws.com/amazon-braket-pytorch-jobs:latest"
+
+
+@pytest.mark.parametrize("image", [None, AWS_IMAGE])
+def test_in_an_image_of_aws_the_job_brings_the_worker_along(image: str | None) -> None:
+    made = request(Task(DISPATCH, 3), configured(ecr_image_uri=image))
+    base = f"s3://amazon-braket-us-east-1-123456789012/covalent/{DISPATCH}/node-3/attempt-1"
+    assert made["algorithmSpecification"] == {
+        "scriptModeConfig": {
+            "entryPoint": "covalent_braket_job.start:run",
+            "s3Uri": f"{base}/worker.tar.gz",
+            "compressionType": "GZIP",
+        },
+        **({"containerImage": {"uri": image}} if image else {}),
+    }
+    assert violations("CreateJob", made) == []
 
 
 def test_a_broken_setting_is_refused_before_anything_is_sent() -> None:
@@ -228,9 +230,7 @@ def test_an_output_path_that_is_too_long_is_refused() -> None:
         create_job_request(
             configured(),
             Task(DISPATCH, 3),
-            "s3://b/m",
+            Keys("b", "x" * 1024),
             "0" * 64,
-            "s3://b/" + "x" * 1024,
-            account_id="123456789012",
-            partition="aws",
+            "arn:aws:iam::123456789012:role/Job",
         )

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from covalent_braket_plugin.errors import SettingError, UnconfiguredError
+from covalent_braket_plugin.errors import SettingError
 from covalent_braket_plugin.settings import (
     BY_NAME,
     INSTANCE_TYPES,
@@ -27,7 +27,6 @@ from covalent_braket_plugin.settings import (
     check_one,
     markdown_table,
     region_of_device,
-    require_aws,
     resolve,
     unknown,
     with_local,
@@ -484,23 +483,30 @@ def test_a_profiles_region_must_agree_with_the_device() -> None:
         with_region(resolved(quantum_device=GARNET), "us-east-1")
 
 
-def test_without_configuration_the_error_names_what_is_missing() -> None:
-    with pytest.raises(UnconfiguredError) as caught:
-        require_aws(resolved())
-    assert caught.value.missing == ("braket_job_execution_role_name", "ecr_image_uri", "region")
-    with pytest.raises(UnconfiguredError) as caught:
-        require_aws(resolved(quantum_device=GARNET, ecr_image_uri=IMAGE))
-    assert caught.value.missing == ("braket_job_execution_role_name",)
+@pytest.mark.parametrize(
+    ("image", "brings_the_worker"),
+    [
+        (None, True),
+        ("292282985366.dkr.ecr.us-east-1.amazonaws.com/amazon-braket-base-jobs:latest", True),
+        (f"1.dkr.ecr.us-east-1.amazonaws.com/amazon-braket-cudaq-jobs@sha256:{'0' * 64}", True),
+        (IMAGE, False),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/my/amazon-braket-base-jobs-plus:1", False),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/amazon-braket-mine:1", False),
+    ],
+)
+def test_jobs_in_images_of_aws_bring_the_worker_along(
+    image: str | None, brings_the_worker: bool
+) -> None:
+    assert resolved(ecr_image_uri=image).script_mode is brings_the_worker
 
 
 def test_the_local_braket_needs_no_other_setting() -> None:
-    require_aws(resolved(local=True))
     settings = with_local(resolved(local=True), LOCAL_INFO)
     check(settings)
     assert settings.endpoint_url == LOCAL_INFO["endpoint_url"]
     assert settings.region == "us-east-1"
     assert settings.braket_job_execution_role_name == LOCAL_INFO["role_arn"]
-    assert settings.ecr_image_uri == LOCAL_INFO["image_uri"]
+    assert settings.script_mode
     assert settings.sources["region"] == "local Braket"
 
 
@@ -518,7 +524,7 @@ def test_the_local_braket_is_asked_in_the_region_of_the_device() -> None:
 def test_an_explicit_local_outranks_the_config_files_aws_resources() -> None:
     config = {"ecr_image_uri": IMAGE, "s3_bucket_name": "amazon-braket-mine", "time_limit": 9}
     settings = with_local(resolve({"local": True}, config, {}), LOCAL_INFO)
-    assert settings.ecr_image_uri == LOCAL_INFO["image_uri"]
+    assert settings.ecr_image_uri is None
     assert settings.s3_bucket_name is None
     assert settings.time_limit == 9
 

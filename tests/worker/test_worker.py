@@ -210,7 +210,7 @@ def test_other_python_is_refused_naming_both(container: Make) -> None:
 def test_other_python_is_a_warning_if_the_user_says_so(container: Make) -> None:
     other = Versions("3.9.1", "2.2.1")
     job = container(
-        double, 1, edit=lambda manifest: replace(manifest, versions=other, strict_versions=False)
+        double, 1, edit=lambda manifest: replace(manifest, versions=other, strict_python=False)
     )
     code, _, err = job.run()
     assert code == 0

@@ -1,0 +1,71 @@
+"""Which role a job runs as: the one that is named, else the account's default one."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Hashable
+from fnmatch import fnmatchcase
+
+from covalent_braket_plugin import request
+from covalent_braket_plugin.aws import Clients, translated
+from covalent_braket_plugin.errors import AccessError, CredentialsError, UnconfiguredError
+from covalent_braket_plugin.permissions import DEFAULT_ROLE_NAME
+from covalent_braket_plugin.settings import Settings
+
+__all__ = ["default_role", "role_of"]
+
+# The Braket SDK looks for the same (``AwsSession.get_default_jobs_role``).
+_PATH, _, _NAME = f"/{DEFAULT_ROLE_NAME}".rpartition("/")
+
+_found: dict[Hashable, str] = {}
+_lock = threading.Lock()
+
+
+def role_of(settings: Settings, clients: Clients) -> str:
+    """ARN of the role that the jobs of an executor run as.
+
+    Raises:
+        UnconfiguredError: No role is named, and none was found.
+        AwsError: STS or IAM did not answer.
+    """
+    role = settings.braket_job_execution_role_name
+    if role is None:
+        return default_role(clients)
+    # Only a name needs the account.
+    account = "" if role.startswith("arn:") else clients.account_id()
+    return request.role_arn(role, account, clients.partition)
+
+
+def default_role(clients: Clients) -> str:
+    """ARN of the role that Braket's console has created in the account; asked for once.
+
+    Raises:
+        UnconfiguredError: There is none, or this identity may not look.
+        AwsError: IAM did not answer.
+    """
+    with _lock:  # one electron asks, the others wait
+        known = _found.get(clients.identity_key)
+        if known is None:
+            known = _found[clients.identity_key] = _look(clients)
+        return known
+
+
+def _look(clients: Clients) -> str:
+    try:
+        with translated("ListRoles"):
+            for page in clients.iam.get_paginator("list_roles").paginate(PathPrefix=f"{_PATH}/"):
+                for role in page["Roles"]:
+                    if fnmatchcase(role["RoleName"], _NAME):
+                        return str(role["Arn"])
+    except CredentialsError:
+        raise
+    except AccessError as error:
+        raise _missing(f"The account's default role cannot be looked up: {error}.") from error
+    raise _missing(
+        f"The account has no default role {DEFAULT_ROLE_NAME} either; Braket's console creates "
+        "it, under Permissions and settings."
+    )
+
+
+def _missing(why: str) -> UnconfiguredError:
+    return UnconfiguredError(["braket_job_execution_role_name"], why)
