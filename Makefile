@@ -27,11 +27,12 @@ demo-stop: ## Stop what the demo left running
 test: $(DEV) ## Run the tests (ARGS="-k name" for some of them)
 	@$(BIN)/python -m pytest -n 3 --dist loadfile $(ARGS)
 
-lint: $(DEV) ## Check style, types and layers
+lint: $(DEV) ## Check style, types, layers and templates
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check --quiet . || { echo "Run: make format"; exit 1; }
 	@$(BIN)/mypy
 	@$(BIN)/python scripts/layers.py
+	@$(BIN)/cfn-lint assets/cloudformation/*.yaml
 	@$(BIN)/hadolint docker/Dockerfile
 
 format: $(DEV) ## Put the sources into shape
