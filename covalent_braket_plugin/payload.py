@@ -21,6 +21,7 @@ from covalent_braket_plugin.protocol import Manifest, Part, Versions
 
 __all__ = [
     "PayloadWriter",
+    "covalent_hint",
     "dump_value",
     "file_sha256",
     "load_part",
@@ -140,16 +141,32 @@ def load_part(path: Path, part: Part) -> Any:
     try:
         return cloudpickle.loads(data)
     except Exception as error:
-        hint = ""
-        if isinstance(error, ModuleNotFoundError):
-            hint = (
-                f" The module {error.name!r} is not there where the electron runs: put it into "
-                "the image, install it with deps_pip=ct.DepsPip([...]), or, if it is your own, "
-                f"call cloudpickle.register_pickle_by_value({error.name}) before you dispatch."
-            )
         raise SerializationError(
-            f"{part.name} cannot be unpickled here: {type(error).__name__}: {error}.{hint}"
+            f"{part.name} cannot be unpickled here: {type(error).__name__}: {error}."
+            f"{covalent_hint(error) or _module_hint(error)}"
         ) from error
+
+
+def covalent_hint(error: BaseException) -> str:
+    """Say what to do if Covalent itself is missing where the electron runs; else an empty text."""
+    missing = (error.name or "") if isinstance(error, ModuleNotFoundError) else ""
+    if missing.partition(".")[0] != "covalent":
+        return ""
+    return (
+        " It uses covalent, which AWS's own images do not hold: install it with "
+        "deps_pip=ct.DepsPip(['covalent']), or use an image of your own that has it "
+        "(covalent-braket image build)."
+    )
+
+
+def _module_hint(error: Exception) -> str:
+    if not isinstance(error, ModuleNotFoundError):
+        return ""
+    return (
+        f" The module {error.name!r} is not there where the electron runs: put it into "
+        "the image, install it with deps_pip=ct.DepsPip([...]), or, if it is your own, "
+        f"call cloudpickle.register_pickle_by_value({error.name}) before you dispatch."
+    )
 
 
 def dump_value(value: Any, path: Path, *, name: str, whole_string: bool = False) -> str:

@@ -97,14 +97,14 @@ def run_directory(directory: Path) -> int:
 
 
 def _run_call(run: _Run, call: Call) -> None:
-    with run.timed("load"):
-        hooks = [(hook, _load_hook(run, hook)) for hook in call.hooks]
     injected: dict[str, list[Any]] = {}
-    for hook, step in hooks:
+    for hook in call.hooks:
         if hook["when"] == "before":
-            value = _run_hook(run, hook, step)
+            # One after the other: a step may need what an earlier one has installed.
+            value = _run_hook(run, hook, _load_hook(run, hook))
             if hook.get("keyword"):
                 injected.setdefault(hook["keyword"], []).append(value)
+    after = [(hook, _load_hook(run, hook)) for hook in call.hooks if hook["when"] == "after"]
     with run.timed("load"):
         function = run.load(call.function)
         args = [_argument(run, item) for item in call.args]
@@ -113,9 +113,8 @@ def _run_call(run: _Run, call: Call) -> None:
         kwargs[key] = values if len(values) > 1 or key == FILES_KEYWORD else values[0]
     with run.timed("electron"):
         value = function(*args, **kwargs)
-    for hook, step in hooks:
-        if hook["when"] == "after":
-            _run_hook(run, hook, step)
+    for hook, step in after:
+        _run_hook(run, hook, step)
     with run.timed("pickle"):
         _keep_value(run, call, value)
 
@@ -130,10 +129,9 @@ def _load_hook(run: _Run, hook: dict[str, Any]) -> Any:
     if "call" not in hook:
         return None
     call = hook["call"]
-    loaded = {key: run.load(call[key]) for key in ("args", "kwargs")}
-    if hook.get("builtin"):
-        return loaded
-    return {"function": run.load(call["function"]), **loaded}
+    wanted = ("args", "kwargs") if hook.get("builtin") else ("function", "args", "kwargs")
+    with run.timed("load"):
+        return {key: run.load(call[key]) for key in wanted}
 
 
 def _run_hook(run: _Run, hook: dict[str, Any], step: Any) -> Any:
@@ -234,7 +232,8 @@ def _traceback(problem: BaseException) -> str:
 
 def _message(problem: BaseException) -> str:
     if not isinstance(problem, SystemExit):
-        return str(problem)
+        hint = payload.covalent_hint(problem)
+        return f"{problem}.{hint}" if hint else str(problem)
     code = _text(lambda: repr(problem.code), object.__repr__(problem.code))
     return f"the electron called sys.exit({code})"
 
