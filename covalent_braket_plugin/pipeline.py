@@ -36,7 +36,7 @@ from covalent_braket_plugin.payload import own_versions
 from covalent_braket_plugin.protocol import HP_MANIFEST_SHA256, Keys, Manifest, Task
 from covalent_braket_plugin.settings import (
     Settings,
-    check,
+    check_complete,
     resolve,
     with_local,
     with_region,
@@ -120,7 +120,7 @@ def context(
         LocalBraketError: The local Braket cannot be used.
     """
     settings = resolve(given, config, environ)
-    check(settings)
+    check_complete(settings)
     local_pid = None
     if settings.local:
         running = _local_braket(may_start)

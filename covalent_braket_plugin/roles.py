@@ -41,12 +41,14 @@ def default_role(clients: Clients) -> str:
 
     Raises:
         UnconfiguredError: There is none, or this identity may not look.
-        AwsError: IAM did not answer.
+        AwsError: STS or IAM did not answer.
     """
+    # The keys of an identity may become those of another account.
+    key = clients.identity_key, clients.account_id()
     with _lock:  # one electron asks, the others wait
-        known = _found.get(clients.identity_key)
+        known = _found.get(key)
         if known is None:
-            known = _found[clients.identity_key] = _look(clients)
+            known = _found[key] = _look(clients)
         return known
 
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any
 
 from covalent_braket_plugin import __version__
+from covalent_braket_plugin.aws.assumed import Role
 from covalent_braket_plugin.aws.sessions import (
     Identity,
     environment_fingerprint,
@@ -257,6 +258,7 @@ def clients_for(settings: Settings, *, for_new_work: bool = True) -> Clients:
         local=settings.local,
         environment=0 if settings.local else environment_fingerprint(),
         fallback_region=region_of_device(settings.quantum_device),
+        role=_role_of(settings),
     )
     with _cache_lock:
         clients = _cache.get(identity)
@@ -270,3 +272,9 @@ def clients_for(settings: Settings, *, for_new_work: bool = True) -> Clients:
         while len(_cache) > REMEMBERED:
             _cache.popitem(last=False)
         return clients
+
+
+def _role_of(settings: Settings) -> Role | None:
+    if settings.assume_role_arn is None:
+        return None
+    return Role(settings.assume_role_arn, settings.external_id, settings.role_session_name)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from covalent_braket_plugin.aws.assumed import Role, assume
 from covalent_braket_plugin.errors import SettingError
 
 __all__ = [
@@ -33,6 +34,7 @@ class Identity:
     local: bool
     environment: int
     fallback_region: str | None
+    role: Role | None = None
 
 
 Stamp = tuple[tuple[int, int, int], ...]
@@ -87,18 +89,22 @@ def session_of(identity: Identity) -> Any:
     Raises:
         SettingError: The profile does not exist, or a file cannot be used.
     """
+    import boto3
     from botocore.exceptions import ConfigParseError, ProfileNotFound
 
     session = _botocore_session(identity)
     try:
         if identity.local:
-            return _local_session(identity, session)
-        if identity.credentials:
+            _use_no_keys_of_the_users(session)
+        elif identity.credentials:
             _use_the_file_alone(identity, session)
         elif identity.profile:
             # Named explicitly, so that keys in the environment do not win over it.
             session.set_config_variable("profile", identity.profile)
-        return _boto3_session(identity, session)
+        made = boto3.Session(botocore_session=session, region_name=identity.region)
+        if identity.role:
+            assume(session, identity.role, region_of(identity, made), identity.endpoint_url)
+        return made
     except ProfileNotFound as error:
         raise _no_such_profile(identity, session, error.kwargs["profile"]) from error
     except ConfigParseError as error:
@@ -118,16 +124,12 @@ def _botocore_session(identity: Identity) -> Any:
     return botocore.session.Session(session_vars=overrides)
 
 
-def _boto3_session(identity: Identity, session: Any, **keys: str) -> Any:
-    import boto3
+def _use_no_keys_of_the_users(session: Any) -> None:
+    """The local Braket takes any key: the user's own never go to it."""
+    from botocore.credentials import CredentialResolver, EnvProvider
 
-    return boto3.Session(botocore_session=session, region_name=identity.region, **keys)
-
-
-def _local_session(identity: Identity, session: Any) -> Any:
-    # The local Braket takes any key: the user's own never go to it.
-    keys = {"aws_access_key_id": "local", "aws_secret_access_key": "local"}
-    return _boto3_session(identity, session, **keys)
+    keys = {"AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}
+    session.register_component("credential_provider", CredentialResolver([EnvProvider(keys)]))
 
 
 def _use_the_file_alone(identity: Identity, session: Any) -> None:

@@ -29,6 +29,8 @@ _ERRORS: dict[str, type[AwsError]] = {
     "AccessDeniedException": AccessError,
     "AuthFailure": AccessError,
     "ExpiredToken": CredentialsError,
+    "IDPCommunicationError": UnreachableError,
+    "InvalidIdentityToken": CredentialsError,
     "ExpiredTokenException": CredentialsError,
     "InvalidAccessKeyId": CredentialsError,
     "InvalidClientTokenId": CredentialsError,
@@ -69,6 +71,8 @@ _ERRORS: dict[str, type[AwsError]] = {
     "RequestTimeoutException": UnreachableError,
     "XAmzContentSHA256Mismatch": UnreachableError,
 }
+_FOR_CREDENTIALS = frozenset({"AssumeRole", "AssumeRoleWithWebIdentity", "GetRoleCredentials"})
+"""What boto3 calls by itself, before the call that is asked for, to have credentials for it."""
 
 
 @contextlib.contextmanager
@@ -111,6 +115,8 @@ def translated(operation: str) -> Iterator[None]:
             f"{operation}: the answer is not whole: {error!r}", operation=operation, transient=True
         ) from error
     except ClientError as error:
+        if error.operation_name in _FOR_CREDENTIALS:
+            operation = error.operation_name
         raise _from_answer(operation, error.response) from error
     except (NoCredentialsError, PartialCredentialsError) as error:
         raise CredentialsError(
@@ -156,6 +162,8 @@ def _from_answer(operation: str, response: dict[str, Any]) -> AwsError:
     code, message = str(error.get("Code", "")), str(error.get("Message", ""))
     status = int(response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
     kind = _ERRORS.get(code) or _by_status(status)
+    if kind is AccessError and operation in _FOR_CREDENTIALS:
+        kind = CredentialsError
     if kind is CredentialsError:
         # The rest of it may be the canonical request, with the session token in it.
         message = message.partition("\n")[0]

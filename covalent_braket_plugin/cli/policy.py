@@ -25,7 +25,7 @@ from covalent_braket_plugin.permissions import (
     trust_policy,
 )
 from covalent_braket_plugin.scopes import scope_of
-from covalent_braket_plugin.settings import Settings, check
+from covalent_braket_plugin.settings import Settings, check_complete
 
 __all__ = ["policy"]
 
@@ -141,7 +141,7 @@ def _scope(settings: Settings, account: str | None) -> Scope:
             "The local Braket does not run, so its role and bucket are not known. "
             "Start it with: covalent-braket local start"
         )
-    check(settings)
+    check_complete(settings)
     clients = clients_for(settings)
     if "alias/" in (settings.kms_key_id or ""):
         note("IAM knows no aliases of keys: put the key's id in place of the * behind key/.")

@@ -15,7 +15,7 @@ from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.permissions import DEFAULT_ROLE_NAME
 from covalent_braket_plugin.protocol import Keys, Task
 from covalent_braket_plugin.request import create_job_request, role_arn
-from covalent_braket_plugin.settings import Settings, check, with_region
+from covalent_braket_plugin.settings import Settings, check_complete, with_region
 
 __all__ = ["render"]
 
@@ -68,7 +68,7 @@ def _complete(settings: Settings) -> tuple[Settings, str]:
             "The local Braket does not run, so its role is not known. "
             "Start it with: covalent-braket local start"
         )
-    check(settings)
+    check_complete(settings)
     clients = clients_for(settings)
     return with_region(settings, clients.region), clients.partition
 

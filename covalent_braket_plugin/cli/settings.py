@@ -13,7 +13,7 @@ from rich.text import Text
 
 from covalent_braket_plugin.cli.output import console, json_option, print_json
 from covalent_braket_plugin.cli.sources import Sources, gather, source_options
-from covalent_braket_plugin.settings import SETTINGS, Setting, Settings, check, plain_json
+from covalent_braket_plugin.settings import SETTINGS, Setting, Settings, check_complete, plain_json
 
 __all__ = ["settings"]
 
@@ -46,7 +46,7 @@ def settings(
         print_json({row["name"]: row for row in rows})
     else:
         _print_table(rows)
-    check(resolved)
+    check_complete(resolved)
 
 
 def _row(setting: Setting, resolved: Settings, sources: Sources) -> dict[str, Any]:

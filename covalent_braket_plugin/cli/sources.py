@@ -116,9 +116,10 @@ def config_section(path: Path) -> dict[str, object]:
 
 def likely_account(settings: Settings) -> str:
     """The account of the role that the settings name; else a guess, and a note that says so."""
-    role = re.search(r"::(\d{12}):", settings.braket_job_execution_role_name or "")
-    if role:
-        return role[1]
+    for role in (settings.braket_job_execution_role_name, settings.assume_role_arn):
+        found = re.search(r"::(\d{12}):", role or "")
+        if found:
+            return found[1]
     image = re.match(r"(\d{12})\.", settings.ecr_image_uri or "")
     account = image[1] if image and image[1] != AWS_IMAGE_ACCOUNT else SAMPLE_ACCOUNT
     note(f"only AWS knows which account this would be; {account} stands for it (see --account).")

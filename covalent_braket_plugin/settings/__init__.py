@@ -8,6 +8,7 @@ from __future__ import annotations
 from covalent_braket_plugin.settings.instance_types import INSTANCE_TYPES
 from covalent_braket_plugin.settings.resolve import (
     check,
+    check_complete,
     check_given,
     check_one,
     own_values,
@@ -36,6 +37,7 @@ __all__ = [
     "Setting",
     "Settings",
     "check",
+    "check_complete",
     "check_given",
     "check_one",
     "markdown_table",

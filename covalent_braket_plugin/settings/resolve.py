@@ -11,7 +11,7 @@ from typing import Any
 
 from covalent_braket_plugin.errors import SettingError
 from covalent_braket_plugin.settings.coerce import COERCE, plain, type_problem
-from covalent_braket_plugin.settings.rules import Problem, closest
+from covalent_braket_plugin.settings.rules import Problem, closest, no_key
 from covalent_braket_plugin.settings.table import (
     BY_NAME,
     LEGACY_KEYS,
@@ -22,6 +22,7 @@ from covalent_braket_plugin.settings.table import (
 
 __all__ = [
     "check",
+    "check_complete",
     "check_given",
     "check_one",
     "own_values",
@@ -174,6 +175,24 @@ def check(settings: Settings) -> None:
     _check_region(settings)
 
 
+def check_complete(settings: Settings) -> None:
+    """Check every rule as `check` does, and that no setting lacks another that it is for.
+
+    Args:
+        settings: Settings of all sources: an executor may have one of two, and the file the other.
+
+    Raises:
+        SettingError: The first rule that is broken.
+    """
+    check(settings)
+    for name in ("external_id", "role_session_name"):
+        if _explicitness(settings, name) and settings.assume_role_arn is None:
+            fix = "Set assume_role_arn to the role's ARN, or leave this out."
+            problem = Problem(fix, "it is for the role in assume_role_arn, which is not set")
+            source = settings.sources[name]
+            raise _refusal(BY_NAME[name], getattr(settings, name), problem, source)
+
+
 def region_of_device(device: str) -> str | None:
     """Read the region from a device's ARN; None for simulators and local devices."""
     parts = device.split(":")
@@ -223,8 +242,15 @@ def with_local(settings: Settings, info: Mapping[str, Any]) -> Settings:
         "ecr_image_uri": None,
         "s3_bucket_name": None,
         "kms_key_id": None,
+        **dict.fromkeys(("assume_role_arn", "external_id")),
+        "role_session_name": BY_NAME["role_session_name"].default,
     }
     bar = max(_explicitness(settings, "local"), 1)
+    if settings.assume_role_arn and _explicitness(settings, "assume_role_arn") >= bar:
+        # A job and its role are of the same account.
+        account = settings.assume_role_arn.split(":")[4]
+        role = info["role_arn"].split(":")
+        filled["braket_job_execution_role_name"] = ":".join([*role[:4], account, *role[5:]])
     weaker = {key: value for key, value in filled.items() if _explicitness(settings, key) < bar}
     return _replace(settings, weaker, "local Braket")
 
@@ -277,7 +303,7 @@ def _replace(settings: Settings, values: Mapping[str, Any], source: str) -> Sett
 
 
 def _check_value(setting: Setting, value: Any, source: str) -> None:
-    problem = setting.check(value)
+    problem = no_key(value) or setting.check(value)
     if problem is not None:
         raise _refusal(setting, value, problem, source)
 
@@ -326,4 +352,7 @@ def _coerce(setting: Setting, value: object, source: str) -> Any:
     try:
         return COERCE[setting.kind](plain(value))
     except (ValueError, TypeError, OverflowError) as error:
-        raise _refusal(setting, value, type_problem(setting, value), source) from error
+        key = no_key(value)
+        problem = key or type_problem(setting, value)
+        # The cause would show the value.
+        raise _refusal(setting, value, problem, source) from (None if key else error)

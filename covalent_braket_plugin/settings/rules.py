@@ -58,7 +58,12 @@ _KMS = re.compile(
 )
 # CloudWatch Logs, CreateLogGroup: 1 to 512 of these.
 _LOG_GROUP = re.compile(r"[\w./#-]{1,512}", re.A)
-_ACCESS_KEY = re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}", re.A)
+# What AWS's keys look like: an id (IAM User Guide, "unique identifiers"), how session tokens begin
+# in practice, and a secret key, which is 40 characters of base64.
+_ACCESS_KEY = re.compile(
+    r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|(?:IQoJb3JpZ2lu|F\woGZXIvYXdz)[\w/+=]{50}", re.A
+)
+_SECRET_KEY = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w/+]{40}", re.A)
 # What Java's "." does not match, since the service's pattern for values is ".*".
 _LINE_ENDS = re.compile("[\n\r\x85\u2028\u2029]")
 
@@ -140,16 +145,22 @@ def names_of(*choices: str) -> Check:
     return check
 
 
-def credentials(value: str) -> Problem | None:
-    """Demand the path of a file; whether it exists is found out when it is opened."""
-    if _ACCESS_KEY.search(value):
-        return Problem(
-            "Put the keys into a file such as ~/.aws/credentials and give its path: settings are "
-            "shown in Covalent's UI.",
-            "it is the path of a credentials file, never a key",
-            shown="(an access key)",
-        )
-    return path(value)
+def no_key(value: object) -> Problem | None:
+    """Refuse what looks like an access key, its secret or its token, in any setting.
+
+    Secrets are looked for where values go to AWS as they are: elsewhere a name may look alike.
+    """
+    found = _ACCESS_KEY.search(str(value))
+    if found is None and isinstance(value, Mapping):
+        found = next(filter(None, map(_SECRET_KEY.fullmatch, map(str, value.values()))), None)
+    if found is None:
+        return None
+    return Problem(
+        "Put the keys into a file such as ~/.aws/credentials and give its path as `credentials`, "
+        "or leave them to boto3's own search.",
+        "settings are shown in Covalent's UI, so that no key may be in one",
+        shown="(an access key)",
+    )
 
 
 def path(value: str) -> Problem | None:

@@ -75,7 +75,7 @@ class Settings:
         "Path of an AWS credentials file, for this executor alone; no other of AWS's files is read "
         "then. It is read again when it changes.",
         "a path; never a key",
-        rules.credentials,
+        rules.path,
         environment=("AWS_SHARED_CREDENTIALS_FILE",),
         left_to_boto3=True,
     )

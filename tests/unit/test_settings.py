@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from datetime import date
@@ -23,6 +24,7 @@ from covalent_braket_plugin.settings import (
     SETTINGS,
     Settings,
     check,
+    check_complete,
     check_given,
     check_one,
     markdown_table,
@@ -413,12 +415,48 @@ def test_an_unset_value_breaks_no_rule(value: object) -> None:
     assert all(check_one(setting.name, value) is None for setting in SETTINGS)
 
 
-def test_a_key_given_as_credentials_is_refused_and_never_shown() -> None:
-    key = "AKIA" + "IOSFODNN7EXAMPLE"
-    with pytest.raises(SettingError) as caught:
-        check_one("credentials", key)
-    assert key not in str(caught.value)
-    assert "path of a credentials file" in str(caught.value)
+KEY = "AKIA" + "IOSFODNN7EXAMPLE"
+SECRET = "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY"
+TOKEN = "IQoJb3JpZ2luX2VjE" + "xample/" * 20
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("credentials", KEY),
+        ("profile", KEY),
+        ("braket_job_execution_role_name", f"role/{KEY}"),
+        ("role_session_name", KEY),
+        ("time_limit", KEY),
+        ("local", TOKEN),
+        ("external_id", TOKEN),
+        ("tags", {"owner": KEY}),
+        ("tags", {KEY: "owner"}),
+        ("tags", {"owner": SECRET}),
+        ("tags", {"owner": [KEY]}),
+        ("hyperparameters", {"a": "1", "b": SECRET}),
+        ("hyperparameters", {"b": TOKEN + "\n"}),
+        ("retry_on", [KEY]),
+    ],
+)
+def test_an_access_key_in_any_setting_is_refused_and_never_shown(name: str, value: object) -> None:
+    with pytest.raises(SettingError, match="no key may be in one") as caught:
+        check_one(name, value)
+    shown = "".join(traceback.format_exception(caught.value))
+    assert not any(secret in shown for secret in (KEY, SECRET, TOKEN))
+    assert "(an access key)" in shown
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("tags", {"commit": "da39a3ee5e6b4b0d3255bfef95601890afd80709"}),
+        ("tags", {"place": "ASIAPACIFIC"}),
+        ("external_id", "Q7dk3LmPz0aXw8VbN2eRt5YuIo1AsDfGhJkLzXcV"),
+    ],
+)
+def test_what_only_looks_a_little_like_a_key_is_none(name: str, value: object) -> None:
+    assert check_one(name, value) == value
 
 
 def test_a_password_in_an_endpoint_is_refused_and_never_shown() -> None:
@@ -542,6 +580,41 @@ def test_what_is_as_explicit_as_local_stays(
 ) -> None:
     settings = with_local(resolve(given, config, {}), LOCAL_INFO)
     assert settings.endpoint_url == "http://127.0.0.1:9"
+
+
+ROLE = "arn:aws:iam::123456789012:role/Partner"
+
+
+@pytest.mark.parametrize(("given", "config"), [(True, False), (False, True)])
+def test_a_role_given_as_explicitly_as_local_is_assumed_there_and_jobs_are_of_its_account(
+    given: bool, config: bool
+) -> None:
+    values = {"local": True, "assume_role_arn": ROLE}
+    settings = resolve(values if given else {}, values if config else {}, {})
+    settings = with_local(settings, LOCAL_INFO)
+    assert settings.assume_role_arn == ROLE
+    role = "arn:aws:iam::123456789012:role/service-role/AmazonBraketJobsExecutionRole"
+    assert settings.braket_job_execution_role_name == role
+
+
+def test_an_explicit_local_outranks_the_config_files_role() -> None:
+    config = {"assume_role_arn": ROLE, "external_id": "x-1", "role_session_name": "team"}
+    settings = with_local(resolve({"local": True}, config, {}), LOCAL_INFO)
+    assert (settings.assume_role_arn, settings.external_id) == (None, None)
+    assert settings.braket_job_execution_role_name == LOCAL_INFO["role_arn"]
+    check_complete(settings)
+
+
+@pytest.mark.parametrize("name", ["external_id", "role_session_name"])
+def test_what_belongs_to_a_role_needs_the_role_but_another_source_may_name_it(name: str) -> None:
+    given = {name: "team-a"}
+    check_given(given)
+    check_complete(resolve(given, {"assume_role_arn": ROLE}, {}))
+    with pytest.raises(SettingError, match="assume_role_arn, which is not set") as caught:
+        check_complete(resolve(given, {}, {}))
+    assert caught.value.setting == name
+    with pytest.raises(SettingError, match=r"\[executors.braket\]"):
+        check_complete(resolve({}, given, {}))
 
 
 # Names
