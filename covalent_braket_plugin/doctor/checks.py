@@ -61,7 +61,7 @@ CHECKS: tuple[Check, ...] = (
     Check("image", image.image, ("identity",)),
     Check("device", device.device, ("identity",)),
     Check("quotas", quota.quota, ("identity",)),
-    Check("free slots", quota.slots, ("identity",)),
+    Check("free slots", quota.slots, ("quotas",)),
 )
 TRIAL = Check(
     "trial job",
@@ -83,15 +83,16 @@ def examine(
         checks: What to look at.
         begin: Told of each check that begins.
     """
-    states: dict[str, Result] = {}
+    causes: dict[str, str] = {}  # of each check that nothing can build on: what is behind it
     for check in checks:
-        lacking = [name for name in check.needs if name in states and states[name].blocks]
-        if lacking:
-            result = Result("skipped", f"needs {lacking[0]}", blocks=True)
-        else:
+        cause = next((causes[name] for name in check.needs if name in causes), None)
+        if cause is None:
             begin(check)
             result = _looked(check, exam)
-        states[check.name] = result
+        else:
+            result = Result("skipped", f"needs {cause}", blocks=True)
+        if result.blocks:
+            causes[check.name] = cause or check.name
         yield Finding(check.name, result.state, result.found, result.fix)
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from covalent_braket_plugin import quotas
 from covalent_braket_plugin.doctor.exam import Exam
-from covalent_braket_plugin.doctor.findings import Result, failed, ok, unknown, warning
+from covalent_braket_plugin.doctor.findings import Result, failed, ok, warning
 from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.slots import NO_LIMIT
 
@@ -39,11 +39,11 @@ def quota(exam: Exam) -> Result:
 def _by_what_is_published(kind: str) -> Result:
     allow = "Allow servicequotas:ListServiceQuotas: covalent-braket policy caller"
     if kind in quotas.NONE_BY_DEFAULT:
-        return unknown(
+        return warning(
             f"Service Quotas does not say; accounts have no {kind} until they ask for it",
             f"{allow}; see {RAISE}",
         )
-    return unknown("Service Quotas does not say; electrons find out by trying", allow)
+    return warning("Service Quotas does not say; electrons find out by trying", allow)
 
 
 def _shown(value: int | None) -> str:

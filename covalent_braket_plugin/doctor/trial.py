@@ -11,6 +11,7 @@ from typing import Any
 from covalent_braket_plugin.doctor import electron
 from covalent_braket_plugin.doctor.exam import Exam
 from covalent_braket_plugin.doctor.findings import Result, failed, ok
+from covalent_braket_plugin.errors import BraketPluginError
 
 __all__ = ["trial"]
 
@@ -36,6 +37,8 @@ def trial(exam: Exam) -> Result:
         return failed(f"the job failed: {str(error).strip()}", "See the job in Braket's console")
     except TaskCancelledError:
         return failed("the job was cancelled", "Somebody cancelled it; run the doctor again")
+    except BraketPluginError as error:
+        return failed(f"no job came of it: {error}", "See the checks above, and the error")
     finally:
         cloudpickle.unregister_pickle_by_value(electron)
     return _judged(value, number, time.monotonic() - began)

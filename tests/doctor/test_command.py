@@ -1,0 +1,73 @@
+"""The command around the checks: table, JSON, exit codes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from covalent_braket_plugin.cli import main
+from covalent_braket_plugin.doctor import CHECKS
+from tests.doctor.conftest import SECRET, Patient
+from tests.support.braket_server import BraketServer
+
+
+@pytest.fixture(autouse=True)
+def home(local_braket: BraketServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("COVALENT_BRAKET_LOCAL_DIR", str(local_braket.state_dir))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(main, ["doctor", *arguments], prog_name="covalent-braket")
+
+
+def test_a_fresh_local_braket_is_fit() -> None:
+    result = run("--set", "local=yes")
+    assert result.exit_code == 0, result.output
+    lines = result.stdout.splitlines()
+    assert lines[0].split() == ["Check", "State", "Found"]
+    assert lines[-1] == f"{len(CHECKS)} ok"
+    assert result.stderr == ""
+
+
+def test_a_failure_stands_above_its_fix_and_exits_with_1() -> None:
+    result = run("--set", "local=yes", "--set", "s3_bucket_name=amazon-braket-nowhere")
+    assert result.exit_code == 1
+    lines = [line.split(maxsplit=2) for line in result.stdout.splitlines() if line]
+    place = next(number for number, line in enumerate(lines) if line[0] == "bucket")
+    assert lines[place][1] == "failed"
+    assert lines[place][2].startswith("amazon-braket-nowhere does not exist")
+    assert lines[place + 1][0] == "fix"
+    assert " ".join(lines[place + 1][1:]).startswith("aws s3 mb s3://amazon-braket-nowhere")
+    assert "1 failed, 2 skipped" in result.stdout
+
+
+def test_json_has_every_check_and_no_secret(patient: Patient) -> None:
+    given = [
+        part for name, value in patient.settings().items() for part in ("--set", f"{name}={value}")
+    ]
+    result = run("--json", *given)
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    assert found["ok"] is True
+    assert found["counts"] == {"ok": len(CHECKS), "warning": 0, "failed": 0, "skipped": 0}
+    assert [each["check"] for each in found["checks"]] == [check.name for check in CHECKS]
+    assert SECRET not in result.stdout
+
+
+def test_a_local_braket_that_does_not_run_is_to_be_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COVALENT_BRAKET_LOCAL_DIR", str(tmp_path / "none"))
+    result = run("--set", "local=yes")
+    assert result.exit_code == 1
+    assert "Start it: covalent-braket local start" in result.stdout
+
+
+def test_a_trial_uses_covalents_own_configuration() -> None:
+    result = run("--run", "--no-config")
+    assert result.exit_code == 2
+    assert "--no-config do not go with it" in result.stderr
