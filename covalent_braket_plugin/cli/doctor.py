@@ -12,7 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from covalent_braket_plugin.cli.output import console, json_option, print_json
+from covalent_braket_plugin.cli.output import console, json_option, note, print_json
 from covalent_braket_plugin.cli.sources import gather, source_options
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def doctor(
     sources = gather(assignments, config, no_config)
     exam = Exam(sources.resolve, sources.given)
     checks = (*CHECKS, TRIAL) if with_trial else CHECKS
-    with _progress(quiet=as_json) as begin:
+    with _progress() as begin:
         findings = list(examine(exam, checks, begin=begin))
     _show(findings, as_json)
     if any(each.state == "failed" for each in findings):
@@ -71,18 +71,19 @@ def doctor(
 
 
 @contextmanager
-def _progress(*, quiet: bool) -> Iterator[Callable[[Check], object]]:
-    """Say on stderr what is looked at, if somebody watches."""
+def _progress() -> Iterator[Callable[[Check], object]]:
+    """Say on stderr what is looked at; in a pipe only what takes long."""
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     terminal = console(stderr=True)
-    with Progress(
-        *columns, console=terminal, transient=True, disable=quiet or not terminal.is_terminal
-    ) as bar:
+    watched = terminal.is_terminal
+    with Progress(*columns, console=terminal, transient=True, disable=not watched) as bar:
         task = bar.add_task("")
 
         def begin(check: Check) -> None:
-            text = f"{check.name} ({_TRIAL_TAKES})" if check.name == "trial job" else check.name
-            bar.reset(task, description=f"Checking: {text}")
+            if check.name == "trial job" and not watched:
+                note(f"{check.name}: {_TRIAL_TAKES}")
+            said = f"{check.name} ({_TRIAL_TAKES})" if check.name == "trial job" else check.name
+            bar.reset(task, description=f"Checking: {said}")
 
         yield begin
 

@@ -36,12 +36,14 @@ class Check:
     Attributes:
         name: Its name.
         look: Looks.
-        needs: Checks that must not have failed before.
+        needs: Checks before it on which it builds.
+        facts: Whether it needs what they found; else it is enough that none of them failed.
     """
 
     name: str
     look: Callable[[Exam], Result]
     needs: tuple[str, ...] = ()
+    facts: bool = True
 
 
 CHECKS: tuple[Check, ...] = (
@@ -67,6 +69,7 @@ TRIAL = Check(
     "trial job",
     trial.trial,
     ("covalent", "plugin", "bucket", "bucket access", "role", "role trust", "image", "device"),
+    facts=False,
 )
 
 
@@ -83,9 +86,11 @@ def examine(
         checks: What to look at.
         begin: Told of each check that begins.
     """
-    causes: dict[str, str] = {}  # of each check that nothing can build on: what is behind it
+    causes: dict[str, str] = {}  # of each check that gave no facts: the one that is behind it
+    broken: set[str] = set()
     for check in checks:
-        cause = next((causes[name] for name in check.needs if name in causes), None)
+        lacking = (causes[name] for name in check.needs if name in causes)
+        cause = next((each for each in lacking if check.facts or each in broken), None)
         if cause is None:
             begin(check)
             result = _looked(check, exam)
@@ -93,6 +98,8 @@ def examine(
             result = Result("skipped", f"needs {cause}", blocks=True)
         if result.blocks:
             causes[check.name] = cause or check.name
+        if result.state == "failed":
+            broken.add(check.name)
         yield Finding(check.name, result.state, result.found, result.fix)
 
 

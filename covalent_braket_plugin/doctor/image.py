@@ -56,7 +56,10 @@ def _compared(exam: Exam, uri: str, held: str) -> Result:
     if held == exam.python:
         return ok(f"{uri}, Python {held} as here")
     found = f"{uri} has Python {held}, electrons here are pickled with {exam.python}"
-    fix = f"Use an image with Python {exam.python} ({PUSH}), or Python {held} here"
+    fix = (
+        f"Run Covalent and the workflow with Python {held}, or make an image: "
+        f"covalent-braket image build --python {exam.python}, then covalent-braket image push"
+    )
     if (exam.settings.python_mismatch or exam.settings.version_mismatch) == "warn":
         return warning(found, fix)
     return failed(found, fix)

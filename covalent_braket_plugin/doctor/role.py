@@ -46,19 +46,24 @@ NICE_ACTIONS = frozenset({"s3:AbortMultipartUpload"})
 
 
 def exists(exam: Exam) -> Result:
-    """Look the role up."""
+    """Look the role up; the account's default one if none is named."""
     if exam.settings.braket_job_execution_role_name is None:
         try:
             exam.scope = replace(exam.scope, role_arn=default_role(exam.clients))
         except UnconfiguredError as error:
             return failed(error.why, f"{MAKE_ROLE}; or name one: braket_job_execution_role_name")
     arn = exam.scope.role_arn
-    account, name = arn.split(":")[4], arn.rpartition("/")[2]
+    account = arn.split(":")[4]
     if account != exam.account:
         return failed(
             f"{arn} is a role of account {account}, the jobs are in {exam.account}",
             "Name a role of the jobs' account in braket_job_execution_role_name",
         )
+    return _looked_up(exam, arn)
+
+
+def _looked_up(exam: Exam, arn: str) -> Result:
+    name = arn.rpartition("/")[2]
     try:
         with translated("GetRole"):
             exam.role = exam.clients.iam.get_role(RoleName=name)["Role"]
@@ -87,14 +92,15 @@ def trust(exam: Exam) -> Result:
 def trusts_braket(document: Mapping[str, Any], account: str) -> bool:
     """Whether a trust policy lets Braket take the role for jobs of an account.
 
-    Of conditions, those on ``aws:SourceAccount`` are looked at.
+    Of conditions, those on ``aws:SourceAccount`` are looked at; any other may well hold.
     """
     statements = [each for each in _listed(document.get("Statement")) if _is_braket(each)]
     allowed = any(
         each.get("Effect") == "Allow" and account in (_source_account(each) or [account])
         for each in statements
     )
-    return allowed and not any(each.get("Effect") == "Deny" for each in statements)
+    denied = any(each.get("Effect") == "Deny" and not each.get("Condition") for each in statements)
+    return allowed and not denied
 
 
 def _is_braket(statement: Mapping[str, Any]) -> bool:

@@ -30,9 +30,10 @@ EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 class Patient:
     """A set-up on a local Braket, and what the doctor finds of it."""
 
-    def __init__(self, server: BraketServer, directory: Path) -> None:
+    def __init__(self, server: BraketServer, directory: Path, anybody: Path) -> None:
         self.server = server
         self._directory = directory
+        self._anybody = anybody
 
     def settings(self, keys: Keys | None = None, **changes: Any) -> dict[str, Any]:
         """Settings with which all is well, as an AWS user gives them."""
@@ -42,13 +43,12 @@ class Patient:
             "region": info["region"],
             "braket_job_execution_role_name": info["role_arn"],
             "ecr_image_uri": info["image_uri"],
-            "credentials": str(self.credentials(keys)),
+            "credentials": str(self._anybody if keys is None else self.credentials(keys)),
         }
         return {**whole, **changes}
 
-    def credentials(self, keys: Keys | None = None) -> Path:
-        """A credentials file; of keys that may do everything unless others are given."""
-        keys = {"AccessKeyId": "anybody", "SecretAccessKey": SECRET} if keys is None else keys
+    def credentials(self, keys: Keys) -> Path:
+        """A credentials file."""
         names = {
             "AccessKeyId": "aws_access_key_id",
             "SecretAccessKey": "aws_secret_access_key",
@@ -117,10 +117,18 @@ def but(*actions: str) -> list[dict[str, Any]]:
     return [{"Effect": "Allow", "NotAction": list(actions), "Resource": "*"}]
 
 
+@pytest.fixture(scope="session")
+def anybody(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Credentials that may do everything; one file, so that clients are made once."""
+    path = tmp_path_factory.mktemp("anybody") / "credentials"
+    path.write_text(f"[default]\naws_access_key_id = anybody\naws_secret_access_key = {SECRET}\n")
+    return path
+
+
 @pytest.fixture
-def patient(local_braket: BraketServer, tmp_path: Path) -> Patient:
+def patient(local_braket: BraketServer, tmp_path: Path, anybody: Path) -> Patient:
     """A set-up in which all is well."""
-    return Patient(local_braket, tmp_path)
+    return Patient(local_braket, tmp_path, anybody)
 
 
 @pytest.fixture(scope="module")
@@ -138,9 +146,9 @@ def sleepers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BraketServer]
 
 
 @pytest.fixture
-def newcomer(sleepers: BraketServer, tmp_path: Path) -> Patient:
+def newcomer(sleepers: BraketServer, tmp_path: Path, anybody: Path) -> Patient:
     """A set-up in a new account, with its quotas."""
-    return Patient(sleepers, tmp_path)
+    return Patient(sleepers, tmp_path, anybody)
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from covalent_braket_plugin.doctor import Check, Exam, examine
-from covalent_braket_plugin.doctor.findings import Result
+from covalent_braket_plugin.doctor.findings import Result, unknown
 from covalent_braket_plugin.doctor.role import NICETIES, trusts_braket
 from covalent_braket_plugin.doctor.software import compare, registered
 from covalent_braket_plugin.permissions import CALLER, ROLE
@@ -235,6 +235,12 @@ def test_a_role_of_another_account_fails(patient: Patient) -> None:
     assert "111122223333" in found.found
 
 
+def test_without_a_role_the_accounts_default_one_is_looked_at(patient: Patient) -> None:
+    found = patient.look("role trust", braket_job_execution_role_name=None)
+    assert found["role"].found == patient.server.info["role_arn"]
+    assert found["role trust"].state == "ok"
+
+
 def test_a_role_that_trusts_another_principal_fails(patient: Patient) -> None:
     trust = {**TRUST, "Principal": {"Service": "sagemaker.amazonaws.com"}}
     role = patient.role(EVERYTHING, trust=trust)
@@ -264,7 +270,10 @@ def test_who_is_trusted_is_read_from_the_trust_policy(
 
 
 def test_a_denial_in_a_trust_policy_wins() -> None:
-    assert not trusts_braket({"Statement": [TRUST, {**TRUST, "Effect": "Deny"}]}, ACCOUNT)
+    denial = {**TRUST, "Effect": "Deny"}
+    assert not trusts_braket({"Statement": [TRUST, denial]}, ACCOUNT)
+    only_if = {"Bool": {"aws:SecureTransport": "false"}}
+    assert trusts_braket({"Statement": [TRUST, {**denial, "Condition": only_if}]}, ACCOUNT)
 
 
 @pytest.mark.parametrize(
@@ -348,8 +357,17 @@ def test_an_image_that_is_not_in_its_registry_fails(patient: Patient) -> None:
 def test_an_image_with_another_python_fails_unless_that_is_wanted(patient: Patient) -> None:
     found = patient.see("image", python="3.9")
     assert found.state == "failed"
-    assert "Use an image with Python 3.9" in found.fix
+    assert "covalent-braket image build --python 3.9" in found.fix
     assert patient.see("image", python="3.9", python_mismatch="warn").state == "warning"
+
+
+def test_without_an_image_the_python_of_aws_own_one_counts(patient: Patient) -> None:
+    found = patient.see("image", ecr_image_uri=None)
+    assert found.state == "ok"
+    assert "amazon-braket-base-jobs:latest" in found.found
+    found = patient.see("image", ecr_image_uri=None, python="3.9")
+    assert found.state == "failed"
+    assert "covalent-braket image build --python 3.9" in found.fix
 
 
 # The device
@@ -446,6 +464,17 @@ def test_a_check_that_breaks_takes_no_other_with_it() -> None:
     found = list(examine(Exam(Settings), checks))
     assert [each.state for each in found] == ["failed", "ok", "skipped"]
     assert found[0].found == "the check itself broke: ValueError: no such thing"
+
+
+def test_what_could_not_be_found_out_keeps_back_only_what_needs_it() -> None:
+    unsure = Check("unsure", lambda exam: unknown("not told", "ask again"))
+    fine = lambda exam: Result("ok", "fine")  # noqa: E731
+    checks = [
+        unsure,
+        Check("built on it", fine, ("unsure",)),
+        Check("goes on", fine, ("built on it",), facts=False),
+    ]
+    assert [each.state for each in examine(Exam(Settings), checks)] == ["warning", "skipped", "ok"]
 
 
 # A job
