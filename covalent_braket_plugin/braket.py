@@ -54,6 +54,15 @@ _EXECUTOR_PLUGIN_DEFAULTS: dict[str, Any] = {}
 covalent_compat.name_what_cannot_be_pickled()
 
 
+def __getattr__(name: str) -> Any:
+    """What ``covalent deploy`` looks for in this module, made when it does."""
+    if name in ("ExecutorInfraDefaults", "ExecutorPluginDefaults"):
+        from covalent_braket_plugin.deploy import models
+
+        return getattr(models, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
 class BraketExecutor(AsyncBaseExecutor):
     """Runs electrons as Amazon Braket Hybrid Jobs, on AWS or on the built-in local Braket.
 

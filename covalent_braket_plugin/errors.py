@@ -27,7 +27,8 @@ The tree::
     │   ├── DeviceError         the quantum device is offline or retired
     │   └── UnreachableError    no answer: network, DNS, time-out, or a fault of the service
     ├── LocalBraketError        the local Braket could not be started, found or stopped
-    └── ImageError              an image cannot be built, pushed or used, or no engine answers
+    ├── ImageError              an image cannot be built, pushed or used, or no engine answers
+    └── DeployError             Terraform is missing, or could not do what it was to do
 
 Only the standard library is imported here.
 """
@@ -42,6 +43,7 @@ __all__ = [
     "BraketPluginError",
     "ConflictError",
     "CredentialsError",
+    "DeployError",
     "DeviceError",
     "DigestError",
     "ImageError",
@@ -223,6 +225,10 @@ class LocalBraketError(BraketPluginError):
 
 class ImageError(BraketPluginError):
     """An image cannot be built, pushed or used, or no container engine answers."""
+
+
+class DeployError(BraketPluginError):
+    """AWS resources could not be made, looked at or removed: Terraform is missing, or failed."""
 
 
 def may_pass(error: BaseException) -> bool:

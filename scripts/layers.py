@@ -89,7 +89,7 @@ ROOMS = {
     "collecting": room("errors protocol runtime descriptions failure glue pipeline"),
     # What meets Covalent.
     "threads": room(),
-    "covalent_compat": room("errors payload", "covalent covalent_dispatcher sqlalchemy"),
+    "covalent_compat": room("errors payload deploy", "covalent covalent_dispatcher sqlalchemy"),
     "node_log": room("scheduler threads", "covalent_dispatcher"),
     "exchange": room("errors packing collecting", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),
@@ -111,13 +111,17 @@ ROOMS = {
     ),
     "braket": room(
         "protocol settings packing pipeline collecting threads exchange direct shared staging"
-        " asking cancelling lifecycle attempts covalent_compat reattach",
+        " asking cancelling lifecycle attempts covalent_compat reattach deploy",
         "covalent",
     ),
     "doctor": room(
         "errors protocol settings aws jobs storage quotas slots permissions scopes braket images"
         " roles",
         "cloudpickle covalent packaging",
+    ),
+    # What makes the resources on AWS; Terraform is a program of its own.
+    "deploy": room(
+        "errors settings aws local_endpoint deploy covalent_compat", "botocore pydantic"
     ),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.
     "local": room("__init__ engine errors local", "*"),

@@ -19,7 +19,12 @@ from covalent_braket_plugin.aws.sessions import (
     stamp_of,
 )
 from covalent_braket_plugin.aws.translation import translated
-from covalent_braket_plugin.errors import AwsError, SettingError, UnconfiguredError
+from covalent_braket_plugin.errors import (
+    AwsError,
+    CredentialsError,
+    SettingError,
+    UnconfiguredError,
+)
 from covalent_braket_plugin.settings import Settings, region_of_device
 
 __all__ = ["Clients", "clients_for"]
@@ -130,6 +135,26 @@ class Clients:
         with translated("GetCallerIdentity"):
             found = self._session.get_credentials()
         return str(found.method) if found else ""
+
+    def environment(self) -> dict[str, str]:
+        """Variables with which another program calls AWS as this identity; they hold its keys.
+
+        Raises:
+            CredentialsError: There are no credentials.
+        """
+        with translated("GetCallerIdentity"):
+            found = self._session.get_credentials()
+            keys = found.get_frozen_credentials() if found else None
+        if keys is None:
+            raise CredentialsError("boto3 finds no AWS credentials. Run: aws configure sso")
+        variables = {
+            "AWS_ACCESS_KEY_ID": keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": keys.secret_key,
+            "AWS_SESSION_TOKEN": keys.token,
+            "AWS_REGION": self.region,
+            "AWS_ENDPOINT_URL": self._identity.endpoint_url,
+        }
+        return {name: value for name, value in variables.items() if value}
 
     def caller(self) -> tuple[str, str]:
         """Ask STS who this identity is: its ARN, and its account.

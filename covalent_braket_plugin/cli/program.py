@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from covalent_braket_plugin import __version__
+from covalent_braket_plugin.cli.deploy import deploy
 from covalent_braket_plugin.cli.doctor import doctor
 from covalent_braket_plugin.cli.image import image
 from covalent_braket_plugin.cli.jobs import jobs
@@ -70,6 +71,7 @@ main.add_command(local)
 main.add_command(settings)
 main.add_command(render)
 main.add_command(jobs)
+main.add_command(deploy)
 main.add_command(doctor)
 main.add_command(policy)
 main.add_command(image)

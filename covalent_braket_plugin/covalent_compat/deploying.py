@@ -1,0 +1,167 @@
+"""``covalent deploy up|status|down braket``: what keeps Covalent 0.240 from doing it.
+
+Checked in ``covalent/cloud_resource_manager/core.py`` of that version:
+
+- It reads Terraform's version as a number of three characters, so that 1.10 and all that is newer
+  is 1.1 to it, and refused.
+- It demands Docker, which it does not use.
+- It gives Terraform ``PATH`` and nothing else: no credentials, home, proxy or settings.
+- It keeps state in the installed package, where an upgrade of the package deletes it.
+- After ``down`` the configuration file still names what is gone.
+
+All is mended for our own executor alone, in the process of that command, when it asks for the
+description of our settings.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Mapping
+from configparser import ConfigParser
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from covalent_braket_plugin.covalent_compat.release import checked_release
+
+if TYPE_CHECKING:
+    from covalent_braket_plugin.deploy.deployment import Deployment
+
+__all__ = ["adapt"]
+
+EXECUTOR = "braket"
+SECTION = f"executors.{EXECUTOR}"
+
+
+def adapt() -> None:
+    """Make Covalent's resource manager work for our executor; done once, for this process."""
+    if not checked_release():
+        return
+    from covalent.cloud_resource_manager.core import CloudResourceManager as Manager
+
+    if hasattr(Manager._get_tf_path, "__wrapped__"):
+        return
+    _instead(Manager, "_get_tf_path", lambda original, manager: _begin(manager))
+    _instead(Manager, "_validation_docker", lambda original, manager: None)
+    _instead(Manager, "_run_in_subprocess", _run)
+    _instead(Manager, "_update_config", _update_config)
+    _instead(Manager, "down", _down)
+
+
+def _instead(owner: Any, name: str, ours: Callable[..., Any]) -> None:
+    """Replace a method for managers of our executor."""
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def method(self: Any, *args: Any, **options: Any) -> Any:
+        if self.executor_name != EXECUTOR:
+            return original(self, *args, **options)
+        return ours(original, self, *args, **options)
+
+    setattr(owner, name, method)
+
+
+def _begin(manager: Any) -> str:
+    """The first thing that every command asks for: where Terraform is.
+
+    Returns:
+        Terraform's path.
+    """
+    from covalent_braket_plugin.errors import BraketPluginError
+
+    try:
+        deployment = _open(manager)
+    except BraketPluginError as error:  # Covalent would show a traceback
+        sys.exit(f"Error: {error}")
+    manager.deployment = deployment
+    manager.executor_tf_path = str(deployment.workspace.directory)
+    log = deployment.workspace.directory / "terraform-error.log"
+    manager._terraform_log_env_vars = {"TF_LOG": "ERROR", "TF_LOG_PATH": str(log)}
+    return deployment.terraform.program
+
+
+def _open(manager: Any) -> Deployment:
+    from covalent_braket_plugin.deploy.deployment import DEFAULTS, Deployment, settings_of
+    from covalent_braket_plugin.deploy.models import ExecutorInfraDefaults
+    from covalent_braket_plugin.errors import DeployError
+
+    options: Mapping[str, str] = manager.executor_options or {}
+    wrong = sorted(set(options) - set(ExecutorInfraDefaults.model_fields))
+    if wrong:
+        known = ", ".join(ExecutorInfraDefaults.model_fields)
+        raise DeployError(f"--{wrong[0]} cannot be chosen when resources are made, but: {known}.")
+    chosen = ExecutorInfraDefaults.model_validate(options).model_dump(exclude_unset=True)
+    region = {"region": chosen["region"]} if chosen.get("region") else {}
+    deployment = Deployment.of(
+        chosen.get("name", DEFAULTS["name"]), settings_of(region, _section())
+    )
+    workspace = deployment.workspace
+    here = {"region": deployment.clients.region}
+    workspace.prepare({**DEFAULTS, **workspace.variables(), **chosen, **here})
+    if not workspace.exists:
+        deployment.settle()
+    return deployment
+
+
+def _section() -> Mapping[str, object]:
+    from covalent._shared_files.config import get_config
+
+    try:
+        section = get_config(SECTION)
+    except KeyError:
+        return {}
+    return section if isinstance(section, dict) else {}
+
+
+def _run(
+    original: Callable[..., Any],
+    manager: Any,
+    cmd: str,
+    env_vars: Mapping[str, str] | None = None,
+    print_callback: Any = None,
+) -> Any:
+    environment = {**manager.deployment.terraform.environment, **(env_vars or {})}
+    return original(manager, cmd, env_vars=environment, print_callback=print_callback)
+
+
+def _update_config(original: Callable[..., Any], manager: Any, path: str) -> None:
+    """Leave the file that Covalent reads the settings from, and let it.
+
+    Those that the deployment says nothing of stay as they are in the configuration file.
+    """
+    values = manager.deployment.config_values()
+    deployed = ConfigParser(interpolation=None)
+    deployed[EXECUTOR] = values
+    with Path(path).open("w") as file:
+        deployed.write(file)
+    kept = manager.ExecutorPluginDefaults
+    manager.ExecutorPluginDefaults = lambda **found: _OnlyThese(kept(**found))
+    try:
+        original(manager, path)
+    finally:
+        manager.ExecutorPluginDefaults = kept
+    manager.deployment.workspace.remember(written=values)
+
+
+class _OnlyThese:
+    """Settings without those that have no value, in the form that Covalent asks for."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+
+    def dict(self) -> Mapping[str, Any]:
+        values: Mapping[str, Any] = self._model.model_dump(exclude_none=True)
+        return values
+
+
+def _down(original: Callable[..., Any], manager: Any, *args: Any, **options: Any) -> None:
+    from covalent._shared_files.config import set_config
+
+    original(manager, *args, **options)
+    record = manager.deployment.workspace.record()
+    section = _section()
+    ours = (name for name, value in record.get("written", {}).items() if section.get(name) == value)
+    before = record.get("before", {})
+    # Not taken out: a server that runs would write them back (see ``cli/config_file.py``).
+    set_config({f"{SECTION}.{name}": before.get(name) or "" for name in ours})
+    manager.deployment.workspace.remove()

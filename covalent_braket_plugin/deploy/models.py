@@ -1,0 +1,54 @@
+"""What can be chosen when resources are made, and which settings come of it.
+
+Covalent's ``covalent deploy`` reads both from the module of the executor's class, under these
+names. The variables, with their rules, are those of ``terraform/variables.tf``: Terraform checks
+them and says what is wrong.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from covalent_braket_plugin.deploy.workspace import DEFAULT_NAME
+
+__all__ = ["ExecutorInfraDefaults", "ExecutorPluginDefaults"]
+
+
+class ExecutorPluginDefaults(BaseModel):
+    """The settings that a deployment gives ``[executors.braket]``: outputs of the templates."""
+
+    region: str | None = None
+    s3_bucket_name: str | None = None
+    s3_prefix: str | None = None
+    braket_job_execution_role_name: str | None = None
+    kms_key_id: str | None = None
+
+    @classmethod
+    def schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
+        """Describe the settings; Covalent asks for this when ``covalent deploy`` begins.
+
+        That is our chance to make it work: its check of Terraform's version refuses 1.10 and newer
+        (`covalent_compat.deploying`).
+        """
+        from covalent_braket_plugin.covalent_compat.deploying import adapt
+
+        adapt()
+        return cls.model_json_schema(*args, **options)
+
+
+class ExecutorInfraDefaults(BaseModel):
+    """The variables of the templates that one word can express; ``tags`` is not among them."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = DEFAULT_NAME
+    region: str | None = None
+    bucket_name: str | None = None
+    s3_prefix: str = "covalent"
+    expire_days: int = 30
+    kms_key_arn: str | None = None
+    force_destroy: bool = False
+    monthly_budget_usd: float = 0
+    budget_email: str | None = None
