@@ -57,8 +57,10 @@ covalent_compat.name_what_cannot_be_pickled()
 def __getattr__(name: str) -> Any:
     """What ``covalent deploy`` looks for in this module, made when it does."""
     if name in ("ExecutorInfraDefaults", "ExecutorPluginDefaults"):
+        from covalent_braket_plugin.covalent_compat import deploying
         from covalent_braket_plugin.deploy import models
 
+        deploying.adapt()
         return getattr(models, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

@@ -120,9 +120,7 @@ ROOMS = {
         "cloudpickle covalent packaging",
     ),
     # What makes the resources on AWS; Terraform is a program of its own.
-    "deploy": room(
-        "errors settings aws local_endpoint deploy covalent_compat", "botocore pydantic"
-    ),
+    "deploy": room("errors settings aws local_endpoint deploy", "botocore pydantic"),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.
     "local": room("__init__ engine errors local", "*"),
     "cli": room("*", "*"),

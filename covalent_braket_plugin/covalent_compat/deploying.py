@@ -9,8 +9,8 @@ Checked in ``covalent/cloud_resource_manager/core.py`` of that version:
 - It keeps state in the installed package, where an upgrade of the package deletes it.
 - After ``down`` the configuration file still names what is gone.
 
-All is mended for our own executor alone, in the process of that command, when it asks for the
-description of our settings.
+All is mended for our own executor alone, in the process of that command, when it looks in the
+module of our executor for what it needs.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ SECTION = f"executors.{EXECUTOR}"
 
 
 def adapt() -> None:
-    """Make Covalent's resource manager work for our executor; done once, for this process."""
-    if not checked_release():
+    """Make Covalent's resource manager work for our executor, if this process has loaded it."""
+    core = sys.modules.get("covalent.cloud_resource_manager.core")
+    if core is None or not checked_release():
         return
-    from covalent.cloud_resource_manager.core import CloudResourceManager as Manager
-
-    if hasattr(Manager._get_tf_path, "__wrapped__"):
+    manager = core.CloudResourceManager
+    if hasattr(manager._get_tf_path, "__wrapped__"):
         return
-    _instead(Manager, "_get_tf_path", lambda original, manager: _begin(manager))
-    _instead(Manager, "_validation_docker", lambda original, manager: None)
-    _instead(Manager, "_run_in_subprocess", _run)
-    _instead(Manager, "_update_config", _update_config)
-    _instead(Manager, "down", _down)
+    _instead(manager, "_get_tf_path", lambda original, self: _begin(self))
+    _instead(manager, "_validation_docker", lambda original, self: None)
+    _instead(manager, "_run_in_subprocess", _run)
+    _instead(manager, "_update_config", _update_config)
+    _instead(manager, "down", _down)
 
 
 def _instead(owner: Any, name: str, ours: Callable[..., Any]) -> None:

@@ -7,8 +7,6 @@ them and says what is wrong.
 
 from __future__ import annotations
 
-from typing import Any
-
 from pydantic import BaseModel, ConfigDict
 
 from covalent_braket_plugin.deploy.workspace import DEFAULT_NAME
@@ -24,18 +22,6 @@ class ExecutorPluginDefaults(BaseModel):
     s3_prefix: str | None = None
     braket_job_execution_role_name: str | None = None
     kms_key_id: str | None = None
-
-    @classmethod
-    def schema(cls, *args: Any, **options: Any) -> dict[str, Any]:
-        """Describe the settings; Covalent asks for this when ``covalent deploy`` begins.
-
-        That is our chance to make it work: its check of Terraform's version refuses 1.10 and newer
-        (`covalent_compat.deploying`).
-        """
-        from covalent_braket_plugin.covalent_compat.deploying import adapt
-
-        adapt()
-        return cls.model_json_schema(*args, **options)
 
 
 class ExecutorInfraDefaults(BaseModel):
