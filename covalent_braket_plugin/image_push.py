@@ -136,7 +136,9 @@ def push(
 def _parsed(named: str, region: str) -> tuple[str, str]:
     """Account, empty if not said, and name of a repository."""
     uri = _URI.fullmatch(named)
-    if uri is None and not _NAME.fullmatch(named):
+    first, slash, _ = named.partition("/")
+    elsewhere = slash and "." in first  # the name of another registry
+    if uri is None and (elsewhere or not _NAME.fullmatch(named)):
         raise ImageError(
             f"--repository {named}: it must be the name of an ECR repository, or its URI "
             "(123456789012.dkr.ecr.us-east-1.amazonaws.com/name) without a tag; Braket pulls from "

@@ -18,7 +18,14 @@ from tests.support.braket_server import BraketServer
 # What a developer's shell says about AWS or Covalent must not reach a test.
 FOREIGN_PREFIXES = ("AWS_", "AMZN_BRAKET_", "BRAKET_", "SM_", "COVALENT_", "XDG_")
 
-for _name in [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]:
+# What switches tests on.
+OWN_PREFIX = "COVALENT_BRAKET_TEST_"
+
+for _name in [
+    name
+    for name in os.environ
+    if name.startswith(FOREIGN_PREFIXES) and not name.startswith(OWN_PREFIX)
+]:
     del os.environ[_name]
 os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.devnull
 # Covalent keeps its configuration below HOME and reads it when it is imported.
