@@ -5,7 +5,12 @@ from __future__ import annotations
 from covalent_braket_plugin.aws import Clients, clients_for
 from covalent_braket_plugin.doctor.exam import Exam
 from covalent_braket_plugin.doctor.findings import Result, failed, ok, warning
-from covalent_braket_plugin.errors import SettingError, UnconfiguredError, UnreachableError
+from covalent_braket_plugin.errors import (
+    CredentialsError,
+    SettingError,
+    UnconfiguredError,
+    UnreachableError,
+)
 from covalent_braket_plugin.scopes import scope_of
 from covalent_braket_plugin.settings import Settings, check, with_region
 
@@ -28,6 +33,10 @@ _SOURCES = {
     "shared-credentials-file": "the credentials file",
     "sso": "IAM Identity Center (SSO)",
 }
+ASSUME = (
+    "Have the role trust you (covalent-braket policy trust --platform ACCOUNT --external-id ID), "
+    "allow yourself sts:AssumeRole on it, and set external_id to what it asks for"
+)
 _SHOWN = {"constructor": "--set", "config": "[executors.braket]", "environment": "the environment"}
 
 
@@ -97,14 +106,20 @@ def identity(exam: Exam) -> Result:
             "no AWS credentials were found: not in the environment, ~/.aws, SSO, nor from a role",
             "aws configure, aws sso login, or set `profile` or `credentials` on the executor",
         )
-    exam.caller_arn, exam.account = exam.clients.caller()
+    try:
+        exam.caller_arn, exam.account = exam.clients.caller()
+    except CredentialsError as error:
+        if error.operation != "AssumeRole":
+            raise
+        return failed(str(error), ASSUME)
     exam.scope = scope_of(
         exam.settings,
         region=exam.clients.region,
         account=exam.account,
         partition=exam.clients.partition,
     )
-    found = f"{exam.caller_arn}, account {exam.account}, from {_SOURCES.get(source, source)}"
+    said = "assume_role_arn" if exam.settings.assume_role_arn else _SOURCES.get(source, source)
+    found = f"{exam.caller_arn}, account {exam.account}, from {said}"
     if exam.caller_arn.endswith(":root"):
         return warning(
             found, "Use a user or role with the policy of: covalent-braket policy caller"

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from covalent_braket_plugin.aws import Clients, translated
+from covalent_braket_plugin.errors import RejectedError
 from covalent_braket_plugin.permissions import Grant
 
-__all__ = ["Denial", "denials"]
+__all__ = ["Denial", "denials", "read"]
+
+Decision = tuple[str, str, str]
+"""Action, resource, and IAM's word: ``allowed``, ``explicitDeny`` or ``implicitDeny``."""
 
 AT_ONCE = 8
 SAMPLE = "doctor"
@@ -57,23 +61,48 @@ def denials(clients: Clients, principal: str, grants: Sequence[Grant]) -> list[D
 
 
 def _denied(clients: Clients, principal: str, grant: Grant) -> Iterable[Denial]:
+    for action, resource, decision in _decisions(clients, principal, grant):
+        if decision != "allowed":
+            yield Denial(grant, action, resource, explicit=decision == "explicitDeny")
+
+
+def _decisions(clients: Clients, principal: str, grant: Grant) -> Iterable[Decision]:
+    try:
+        return _simulated(clients, principal, grant, grant.actions)
+    except RejectedError as error:
+        if error.code != "InvalidInput" or len(grant.actions) == 1:
+            raise
+    # IAM refuses some actions together ("require different authorization information"), and does
+    # not publish which.
+    return [
+        decision
+        for action in grant.actions
+        for decision in _simulated(clients, principal, grant, [action])
+    ]
+
+
+def _simulated(
+    clients: Clients, principal: str, grant: Grant, actions: Sequence[str]
+) -> list[Decision]:
     with translated("SimulatePrincipalPolicy"):
         pages = clients.iam.get_paginator("simulate_principal_policy")
-        results = [
-            result
-            for page in pages.paginate(
-                PolicySourceArn=principal,
-                ActionNames=list(grant.actions),
-                ResourceArns=[_sample(each) for each in grant.resources],
-                ContextEntries=list(_context(grant)),
-            )
-            for result in page["EvaluationResults"]
-        ]
-    for result in results:
-        if result["EvalDecision"] != "allowed":
-            resource = result.get("EvalResourceName", "*")
-            explicit = result["EvalDecision"] == "explicitDeny"
-            yield Denial(grant, result["EvalActionName"], resource, explicit)
+        asked = pages.paginate(
+            PolicySourceArn=principal,
+            ActionNames=list(actions),
+            ResourceArns=[_sample(each) for each in grant.resources],
+            ContextEntries=list(_context(grant)),
+        )
+        results = [result for page in asked for result in page["EvaluationResults"]]
+    return [decision for result in results for decision in read(result)]
+
+
+def read(result: Mapping[str, Any]) -> Iterable[Decision]:
+    """Read an ``EvaluationResult``: its own decision, or those on each resource if it has them."""
+    action = result["EvalActionName"]
+    for each in result.get("ResourceSpecificResults") or ():
+        yield action, each["EvalResourceName"], each["EvalResourceDecision"]
+    if not result.get("ResourceSpecificResults"):
+        yield action, result.get("EvalResourceName", "*"), result["EvalDecision"]
 
 
 def _sample(resource: str) -> str:

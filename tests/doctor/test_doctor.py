@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from packaging.requirements import Requirement
 
+from covalent_braket_plugin.aws import clients_for
 from covalent_braket_plugin.doctor import Check, Exam, examine
 from covalent_braket_plugin.doctor.findings import Result, unknown
 from covalent_braket_plugin.doctor.role import NICETIES, trusts_braket
+from covalent_braket_plugin.doctor.simulation import denials, read
 from covalent_braket_plugin.doctor.software import compare, registered
-from covalent_braket_plugin.permissions import CALLER, ROLE
-from covalent_braket_plugin.settings import Settings
+from covalent_braket_plugin.permissions import CALLER, ROLE, Grant
+from covalent_braket_plugin.settings import Settings, resolve
 from tests.doctor.conftest import EVERYTHING, SECRET, TRUST, Patient, but
 
 ACCOUNT = "000000000000"
@@ -136,6 +138,21 @@ def test_credentials_that_aws_refuses_fail(patient: Patient, code: str) -> None:
     found = patient.see("identity")
     assert found.state == "failed"
     assert "Renew the credentials" in found.fix
+
+
+def test_a_role_to_assume_is_who_we_are(patient: Patient) -> None:
+    role = patient.role(*but("braket:CancelJob"))
+    found = patient.look("own permissions", assume_role_arn=role)
+    assert found["identity"].found.endswith("from assume_role_arn")
+    assert found["own permissions"].found.startswith("braket:CancelJob is not allowed")
+
+
+def test_a_role_that_may_not_be_assumed_fails(patient: Patient) -> None:
+    patient.server.faults({**DENIED, "operation": "sts:AssumeRole"})
+    found = patient.see("identity", assume_role_arn=f"arn:aws:iam::{ACCOUNT}:role/Theirs")
+    assert found.state == "failed"
+    assert "role/Theirs" in found.found
+    assert "sts:AssumeRole" in found.fix
 
 
 def test_identity_says_who_and_from_where_and_no_secret(patient: Patient) -> None:
@@ -337,6 +354,29 @@ def test_permissions_that_iam_does_not_tell_are_a_warning(patient: Patient) -> N
     for name in ("role permissions", "own permissions", "role hand-over"):
         assert found[name].state == "warning"
         assert "iam:SimulatePrincipalPolicy" in found[name].fix
+
+
+def test_actions_that_iam_refuses_together_are_asked_about_one_by_one(patient: Patient) -> None:
+    grant = Grant("Both", "", ("s3:GetObject", "s3:PutObject"), ("arn:aws:s3:::amazon-braket-x/*",))
+    clients = clients_for(resolve(patient.settings(), {}, {}))
+    together = {"kind": "error", "code": "InvalidInput", "status": 400}
+    patient.server.faults({**together, "operation": "iam:SimulatePrincipalPolicy"})
+    found = denials(clients, patient.role(*but("s3:PutObject")), [grant])
+    assert [(each.action, each.explicit) for each in found] == [("s3:PutObject", False)]
+    assert patient.server.control("GET", "faults")["faults"] == []
+
+
+def test_decisions_on_each_resource_count_where_iam_gives_them() -> None:
+    whole = {"EvalActionName": "s3:GetObject", "EvalDecision": "allowed"}
+    assert list(read(whole)) == [("s3:GetObject", "*", "allowed")]
+    each = [
+        {"EvalResourceName": name, "EvalResourceDecision": decision}
+        for name, decision in (("one", "allowed"), ("two", "implicitDeny"))
+    ]
+    assert list(read({**whole, "ResourceSpecificResults": each})) == [
+        ("s3:GetObject", "one", "allowed"),
+        ("s3:GetObject", "two", "implicitDeny"),
+    ]
 
 
 def test_what_is_only_of_use_stands_in_the_table_of_permissions() -> None:

@@ -162,10 +162,14 @@ def _invalid(text: str) -> ServiceError:
 
 
 def _result(asked: Asked, decision: Decision) -> str:
+    name = f"<EvalResourceName>{escape(asked.resource)}</EvalResourceName>"
+    specific = f"<member>{name}<EvalResourceDecision>{decision}</EvalResourceDecision></member>"
+    if asked.resource == "*":
+        specific = ""
     return (
-        f"<member><EvalActionName>{escape(asked.action)}</EvalActionName>"
-        f"<EvalResourceName>{escape(asked.resource)}</EvalResourceName>"
-        f"<EvalDecision>{decision}</EvalDecision></member>"
+        f"<member><EvalActionName>{escape(asked.action)}</EvalActionName>{name}"
+        f"<EvalDecision>{decision}</EvalDecision>"
+        f"<ResourceSpecificResults>{specific}</ResourceSpecificResults></member>"
     )
 
 
