@@ -19,6 +19,7 @@ __all__ = [
     "AWS_IMAGE_ACCOUNT",
     "CALLER",
     "DEFAULT_ROLE_NAME",
+    "PUSHER",
     "ROLE",
     "Grant",
     "Scope",
@@ -27,6 +28,7 @@ __all__ = [
     "grants",
     "platform_trust_policy",
     "policy",
+    "pusher_policy",
     "role_policy",
     "trust_policy",
 ]
@@ -353,7 +355,6 @@ ROLE: tuple[Grant, ...] = (
             "braket:CreateQuantumTask",
             "braket:GetDevice",
             "braket:SearchDevices",
-            "braket:SearchQuantumTasks",
             "braket:TagResource",
         ),
     ),
@@ -367,11 +368,41 @@ ROLE: tuple[Grant, ...] = (
 """What a job needs: Braket itself to start it, the worker, and the Braket SDK in electrons."""
 
 
+PUSHER: tuple[Grant, ...] = (
+    Grant(
+        "LogInToRegistry",
+        "Pushing an image needs a login; IAM knows no narrower resource for it.",
+        ("ecr:GetAuthorizationToken",),
+    ),
+    Grant(
+        "MakeRepository",
+        "`image push` looks for the repository, and makes it with --create-repository.",
+        ("ecr:CreateRepository", "ecr:DescribeRepositories"),
+        (_REPOSITORY,),
+    ),
+    Grant(
+        "PushImage",
+        "The engine uploads the layers that are not there yet, then the image; `image push` looks "
+        "at what is there.",
+        (
+            "ecr:BatchCheckLayerAvailability",
+            "ecr:CompleteLayerUpload",
+            "ecr:DescribeImages",
+            "ecr:InitiateLayerUpload",
+            "ecr:PutImage",
+            "ecr:UploadLayerPart",
+        ),
+        (_REPOSITORY,),
+    ),
+)
+"""What whoever pushes an image of their own needs."""
+
+
 def grants(table: Iterable[Grant], scope: Scope) -> list[Grant]:
     """Narrow a table down to what is needed in a scope.
 
     Args:
-        table: `CALLER` or `ROLE`.
+        table: `CALLER`, `ROLE` or `PUSHER`.
         scope: The scope.
     """
     return [grant.filled(scope) for grant in table if scope.needs(grant.when)]
@@ -390,6 +421,11 @@ def caller_policy(scope: Scope) -> dict[str, Any]:
 def role_policy(scope: Scope) -> dict[str, Any]:
     """The policy of the role that jobs run as."""
     return policy(grant.statement() for grant in grants(ROLE, scope))
+
+
+def pusher_policy(scope: Scope) -> dict[str, Any]:
+    """The policy of whoever pushes an image of their own to `Scope.repository`."""
+    return policy(grant.statement() for grant in grants(PUSHER, scope))
 
 
 def trust_policy() -> dict[str, Any]:

@@ -273,7 +273,6 @@ data "aws_iam_policy_document" "job" {
       "braket:CreateQuantumTask",
       "braket:GetDevice",
       "braket:SearchDevices",
-      "braket:SearchQuantumTasks",
       "braket:TagResource",
     ]
     resources = ["*"]

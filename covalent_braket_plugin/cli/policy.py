@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -15,12 +16,14 @@ from covalent_braket_plugin.cli.sources import gather, likely_account, source_op
 from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.permissions import (
     CALLER,
+    PUSHER,
     ROLE,
     Grant,
     Scope,
     caller_policy,
     grants,
     platform_trust_policy,
+    pusher_policy,
     role_policy,
     trust_policy,
 )
@@ -42,6 +45,7 @@ Examples:
   covalent-braket policy caller > caller.json    for whoever runs Covalent's server
   covalent-braket policy role > role.json        for the role that jobs run as
   covalent-braket policy trust > trust.json      who may take that role: Braket
+  covalent-braket policy image > image.json      for whoever pushes images of your own
   covalent-braket policy caller --explain        why each permission is needed
 """,
 )
@@ -109,6 +113,38 @@ def role(
         _explain(ROLE, scope, as_json)
     else:
         print_json(role_policy(scope))
+
+
+@policy.command(
+    epilog="""\b
+Examples:
+  covalent-braket policy image --repository amazon-braket-ours
+  covalent-braket policy image --repository amazon-braket-ours --explain
+"""
+)
+@click.option("--repository", metavar="NAME", help="ECR repository; else that of ecr_image_uri.")
+@_account_option
+@_explain_option
+@source_options
+@json_option
+def image(
+    repository: str | None,
+    account: str | None,
+    explain: bool,
+    assignments: Iterable[str],
+    config: Path | None,
+    no_config: bool,
+    as_json: bool,
+) -> None:
+    """Print the policy of whoever pushes an image of their own (covalent-braket image push)."""
+    scope = _scope(gather(assignments, config, no_config).resolve(), account)
+    if not (repository or scope.repository):
+        raise click.UsageError("Say which repository: --repository NAME, or set ecr_image_uri.")
+    scope = replace(scope, repository=repository or scope.repository)
+    if explain:
+        _explain(PUSHER, scope, as_json)
+    else:
+        print_json(pusher_policy(scope))
 
 
 @policy.command(

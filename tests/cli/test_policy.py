@@ -93,6 +93,20 @@ def test_a_platform_is_not_trusted_without_an_external_id() -> None:
     assert "external id" in result.stderr
 
 
-@pytest.mark.parametrize("command", [[], ["caller"], ["role"], ["trust"]])
+def test_a_push_is_to_the_repository_that_is_named_or_that_the_image_is_of() -> None:
+    named = printed("image", "--repository", "ours", "--account", ACCOUNT)
+    uri = f"{ACCOUNT}.dkr.ecr.eu-west-2.amazonaws.com/ours:1"
+    assert named == printed("image", "--set", f"ecr_image_uri={uri}")
+    arn = f"arn:aws:ecr:eu-west-2:{ACCOUNT}:repository/ours"
+    assert named["PushImage"]["Resource"] == [arn]
+
+
+def test_a_push_to_nowhere_is_refused() -> None:
+    result = run("policy", "image", "--set", "region=us-east-1")
+    assert result.exit_code == 2
+    assert "--repository" in result.stderr
+
+
+@pytest.mark.parametrize("command", [[], ["caller"], ["role"], ["trust"], ["image"]])
 def test_help_gives_examples(command: list[str]) -> None:
     assert run("policy", *command, "--help").stdout.count("covalent-braket policy") >= 2

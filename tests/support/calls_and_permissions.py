@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from covalent_braket_plugin.permissions import CALLER, ROLE, Grant
+from covalent_braket_plugin.permissions import CALLER, PUSHER, ROLE, Grant
 
 Calls = Mapping[str, frozenset[str]]
 """By caller: the operations, as ``service:Operation``."""
@@ -52,7 +52,20 @@ UNSEEN: Mapping[str, Mapping[str, str]] = {
         "s3:AbortMultipartUpload": "only when an upload in parts fails half-way",
         "s3:ListBucket": "S3 looks for it before it says that an object is not there",
     },
+    "pusher": {
+        "ecr:BatchCheckLayerAvailability": "the engine asks the registry itself",
+        "ecr:CompleteLayerUpload": "the engine asks the registry itself",
+        "ecr:CreateRepository": "only with an engine, which not every machine has",
+        "ecr:DescribeImages": "only with an engine, which not every machine has",
+        "ecr:DescribeRepositories": "only with an engine, which not every machine has",
+        "ecr:GetAuthorizationToken": "only with an engine, which not every machine has",
+        "ecr:InitiateLayerUpload": "the engine asks the registry itself",
+        "ecr:PutImage": "the engine asks the registry itself",
+        "ecr:UploadLayerPart": "the engine asks the registry itself",
+    },
     "role": {
+        "braket:CancelQuantumTask": "electrons may cancel their quantum tasks",
+        "braket:SearchDevices": "electrons may look for devices (AwsDevice.get_devices)",
         "braket:TagResource": "electrons may tag their quantum tasks",
         "cloudwatch:PutMetricData": "Braket does so in the role's name",
         "ecr:BatchCheckLayerAvailability": "Braket pulls the image in the role's name",
@@ -70,6 +83,10 @@ UNSEEN: Mapping[str, Mapping[str, str]] = {
     },
 }
 """Permissions that no call of ours shows, with who needs them."""
+
+
+OF_THE_DISPATCHER: Mapping[str, tuple[Grant, ...]] = {"caller": CALLER, "pusher": PUSHER}
+"""The policies for what bears the dispatcher's name, which the command line does as well."""
 
 
 def read(directory: Path) -> Calls:
@@ -96,29 +113,35 @@ def is_whole_run(config: pytest.Config) -> bool:
 def differences(calls: Calls) -> list[str]:
     """Say, a line each, which calls are not allowed and which permissions nothing needed."""
     return [
-        *_compare("caller", calls.get("dispatcher", frozenset()), CALLER, NOT_THE_CALLERS),
-        *_compare("role", calls.get("job", frozenset()), ROLE, NOT_THE_ROLES),
+        *_compare(calls.get("dispatcher", frozenset()), OF_THE_DISPATCHER, NOT_THE_CALLERS),
+        *_compare(calls.get("job", frozenset()), {"role": ROLE}, NOT_THE_ROLES),
     ]
 
 
 def _compare(
-    whose: str, operations: Iterable[str], table: Iterable[Grant], left_out: Mapping[str, str]
+    operations: Iterable[str],
+    tables: Mapping[str, Iterable[Grant]],
+    left_out: Mapping[str, str],
 ) -> list[str]:
-    granted = {action for grant in table for action in grant.actions}
     needed = {
         action: operation
         for operation in operations
         if operation not in left_out
         for action in ACTIONS.get(operation, (operation,))
     }
+    granted = {
+        whose: {action for grant in table for action in grant.actions}
+        for whose, table in tables.items()
+    }
     missing = [
-        f"{needed[action]} was called, but the {whose}'s policy does not allow {action}: "
-        "add it to permissions.py, with the reason"
-        for action in sorted(needed.keys() - granted)
+        f"{needed[action]} was called, but the {' or '.join(tables)}'s policy does not allow "
+        f"{action}: add it to permissions.py, with the reason"
+        for action in sorted(needed.keys() - set().union(*granted.values()))
     ]
     idle = [
         f"The {whose}'s policy allows {action}, but no call of this run needed it: take it out of "
         "permissions.py, or say in UNSEEN who needs it"
-        for action in sorted(granted - needed.keys() - UNSEEN[whose].keys())
+        for whose, actions in granted.items()
+        for action in sorted(actions - needed.keys() - UNSEEN[whose].keys())
     ]
     return missing + idle

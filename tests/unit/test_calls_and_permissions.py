@@ -11,7 +11,7 @@ import pytest
 
 from covalent_braket_plugin.local.server.call_record import CallRecord
 from covalent_braket_plugin.local.server.calls import Call
-from covalent_braket_plugin.permissions import CALLER, ROLE
+from covalent_braket_plugin.permissions import CALLER, PUSHER, ROLE
 from tests.support.braket_server import BraketServer
 from tests.support.calls_and_permissions import (
     ACTIONS,
@@ -50,7 +50,7 @@ def test_a_run_in_which_everything_happens_is_fine() -> None:
 def test_a_call_that_no_permission_allows_is_named() -> None:
     (line,) = differences(with_calls("dispatcher", "s3:PutBucketPolicy"))
     assert "s3:PutBucketPolicy was called" in line
-    assert "caller's policy" in line
+    assert "caller or pusher's policy" in line
 
 
 def test_a_call_of_a_job_that_its_role_may_not_make_is_named() -> None:
@@ -79,7 +79,7 @@ def test_calls_of_others_need_no_permission() -> None:
 
 
 def test_every_exception_is_about_a_permission_that_we_ask_for() -> None:
-    for whose, table in (("caller", CALLER), ("role", ROLE)):
+    for whose, table in (("caller", CALLER), ("pusher", PUSHER), ("role", ROLE)):
         assert UNSEEN[whose].keys() <= {action for grant in table for action in grant.actions}
 
 

@@ -16,11 +16,13 @@ from policy_sentry.querying.actions import get_action_data
 
 from covalent_braket_plugin.permissions import (
     CALLER,
+    PUSHER,
     ROLE,
     Grant,
     Scope,
     caller_policy,
     platform_trust_policy,
+    pusher_policy,
     role_policy,
     trust_policy,
 )
@@ -47,7 +49,7 @@ FULL = replace(
 )
 GRANTS = [
     pytest.param(grant, id=f"{name}-{grant.sid}")
-    for name, table in (("caller", CALLER), ("role", ROLE))
+    for name, table in (("caller", CALLER), ("role", ROLE), ("pusher", PUSHER))
     for grant in table
 ]
 
@@ -77,6 +79,13 @@ WRITES = {
         "logs:PutLogEvents",
         "s3:AbortMultipartUpload",
         "s3:PutObject",
+    },
+    "pusher": {
+        "ecr:CompleteLayerUpload",
+        "ecr:CreateRepository",
+        "ecr:InitiateLayerUpload",
+        "ecr:PutImage",
+        "ecr:UploadLayerPart",
     },
 }
 
@@ -161,7 +170,10 @@ def test_every_permission_says_why(grant: Grant) -> None:
     assert re.fullmatch(r"[A-Za-z0-9]+", grant.sid)
 
 
-@pytest.mark.parametrize(("name", "make"), [("caller", caller_policy), ("role", role_policy)])
+@pytest.mark.parametrize(
+    ("name", "make"),
+    [("caller", caller_policy), ("role", role_policy), ("pusher", pusher_policy)],
+)
 def test_what_may_change_something_is_listed_here(name: str, make: Any) -> None:
     writes = {a for a in actions(make(FULL)) if any(r["access_level"] == "Write" for r in rows(a))}
     assert writes == WRITES[name]
@@ -186,7 +198,7 @@ def test_the_jobs_role_can_neither_delete_nor_start_jobs_nor_pass_roles() -> Non
     )
 
 
-@pytest.mark.parametrize("make", [caller_policy, role_policy])
+@pytest.mark.parametrize("make", [caller_policy, role_policy, pusher_policy])
 @pytest.mark.parametrize("scope", [BARE, FULL], ids=["bare", "full"])
 def test_a_policy_fits_into_a_managed_policy(make: Any, scope: Scope) -> None:
     text = json.dumps(make(scope), separators=(",", ":"))
@@ -194,7 +206,7 @@ def test_a_policy_fits_into_a_managed_policy(make: Any, scope: Scope) -> None:
     assert "$" not in text
 
 
-@pytest.mark.parametrize("make", [caller_policy, role_policy])
+@pytest.mark.parametrize("make", [caller_policy, role_policy, pusher_policy])
 def test_statements_have_names_of_their_own(make: Any) -> None:
     document = make(FULL)
     assert len(statements(document)) == len(document["Statement"])
