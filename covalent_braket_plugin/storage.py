@@ -198,7 +198,8 @@ class Storage:
         """
         with translated("HeadBucket"):
             answer = self.clients.s3.head_bucket(Bucket=bucket)
-            return str(answer.get("BucketRegion") or self.clients.region)
+        headers = answer["ResponseMetadata"]["HTTPHeaders"]
+        return str(headers.get("x-amz-bucket-region") or self.clients.region)
 
     def tags(self, bucket: str) -> dict[str, str]:
         """Read a bucket's tags (GetBucketTagging).

@@ -55,8 +55,8 @@ def settings(exam: Exam) -> Result:
     except UnconfiguredError as error:
         return failed(
             f"not set: {', '.join(error.missing)}",
-            "Pass them to BraketExecutor(...), put them under [executors.braket], or run "
-            "without AWS: local=True",
+            "Pass them to BraketExecutor(...), put them under [executors.braket] (the region may "
+            "stand in AWS_REGION or the AWS profile, too), or run without AWS: local=True",
         )
     return ok(_origins(exam.settings))
 

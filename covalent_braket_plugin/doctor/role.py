@@ -130,7 +130,7 @@ def passable(exam: Exam) -> Result:
         return found
     if found:
         return failed(
-            str(found[0]),
+            _list(found),
             f"Allow iam:PassRole on {exam.scope.role_arn}, passed to {SERVICE}: "
             "covalent-braket policy caller",
         )
@@ -178,7 +178,12 @@ def _is_nicety(denial: Denial) -> bool:
 
 
 def _list(found: Iterable[Denial]) -> str:
-    return "; ".join(dict.fromkeys(map(str, found)))
+    by_place: dict[tuple[str, str], dict[str, None]] = {}
+    for each in found:
+        by_place.setdefault((each.word, each.resource), {})[each.action] = None
+    return "; ".join(
+        f"{', '.join(actions)}: {word} on {place}" for (word, place), actions in by_place.items()
+    )
 
 
 def _own_arn(exam: Exam) -> str:

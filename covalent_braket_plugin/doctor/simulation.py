@@ -37,9 +37,10 @@ class Denial:
     resource: str
     explicit: bool
 
-    def __str__(self) -> str:
-        word = "is denied" if self.explicit else "is not allowed"
-        return f"{self.action} {word} on {self.resource}"
+    @property
+    def word(self) -> str:
+        """How it is refused."""
+        return "denied" if self.explicit else "not allowed"
 
 
 def denials(clients: Clients, principal: str, grants: Sequence[Grant]) -> list[Denial]:

@@ -84,7 +84,8 @@ class Patient:
         iam, name = self.server.client("iam"), f"role-{uuid.uuid4().hex[:8]}"
         document = _document(trust)
         made = iam.create_role(RoleName=name, Path="/teams/", AssumeRolePolicyDocument=document)
-        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=_document(*statements))
+        document = _document(*statements or but("*"))
+        iam.put_role_policy(RoleName=name, PolicyName="own", PolicyDocument=document)
         arn: str = made["Role"]["Arn"]
         return arn
 

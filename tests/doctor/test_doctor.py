@@ -16,7 +16,15 @@ from covalent_braket_plugin.doctor.findings import Result, unknown
 from covalent_braket_plugin.doctor.role import NICETIES, trusts_braket
 from covalent_braket_plugin.doctor.simulation import denials, read
 from covalent_braket_plugin.doctor.software import compare, registered
-from covalent_braket_plugin.permissions import CALLER, ROLE, Grant
+from covalent_braket_plugin.permissions import (
+    CALLER,
+    ROLE,
+    Grant,
+    caller_policy,
+    role_policy,
+    trust_policy,
+)
+from covalent_braket_plugin.scopes import scope_of
 from covalent_braket_plugin.settings import Settings, resolve
 from tests.doctor.conftest import EVERYTHING, SECRET, TRUST, Patient, but
 
@@ -144,7 +152,7 @@ def test_a_role_to_assume_is_who_we_are(patient: Patient) -> None:
     role = patient.role(*but("braket:CancelJob"))
     found = patient.look("own permissions", assume_role_arn=role)
     assert found["identity"].found.endswith("from assume_role_arn")
-    assert found["own permissions"].found.startswith("braket:CancelJob is not allowed")
+    assert found["own permissions"].found.startswith("braket:CancelJob: not allowed on ")
 
 
 def test_a_role_that_may_not_be_assumed_fails(patient: Patient) -> None:
@@ -320,7 +328,7 @@ def test_a_role_without_a_permission_that_jobs_need_fails(patient: Patient) -> N
     role = patient.role(*but("s3:PutObject"))
     found = patient.see("role permissions", braket_job_execution_role_name=role)
     assert found.state == "failed"
-    assert "s3:PutObject is not allowed on arn:aws:s3:::amazon-braket-us-east-1" in found.found
+    assert "s3:PutObject: not allowed on arn:aws:s3:::amazon-braket-us-east-1" in found.found
     assert "covalent-braket policy role" in found.fix
     assert "s3:GetObject" not in found.found
 
@@ -335,8 +343,28 @@ def test_a_role_without_what_is_only_of_use_gets_a_warning(patient: Patient) -> 
 def test_a_caller_without_a_permission_that_the_executor_needs_fails(patient: Patient) -> None:
     found = patient.see("own permissions", keys=patient.user(*but("braket:CreateJob")))
     assert found.state == "failed"
-    assert "braket:CreateJob is not allowed on *" in found.found
+    assert "braket:CreateJob: not allowed on *" in found.found
     assert "covalent-braket policy caller" in found.fix
+
+
+def test_who_has_the_policies_that_we_print_may_do_all_that_is_needed(
+    patient: Patient, new_bucket: Callable[..., str]
+) -> None:
+    bucket, image = new_bucket("ours-"), patient.server.info["image_uri"]
+    settings = {"s3_bucket_name": bucket, "kms_key_id": "alias/ours", "ecr_image_uri": image}
+    place = {"region": "us-east-1", "account": ACCOUNT, "partition": "aws"}
+    role = patient.role(trust=trust_policy()["Statement"][0])
+    settings["braket_job_execution_role_name"] = role
+    scope = scope_of(resolve(settings, {}, {}), **place)
+    name = role.rpartition("/")[2]
+    patient.server.client("iam").put_role_policy(
+        RoleName=name, PolicyName="own", PolicyDocument=json.dumps(role_policy(scope))
+    )
+    keys = patient.user(*caller_policy(scope)["Statement"])
+    found = patient.look(
+        "role trust", "role hand-over", "role permissions", "own permissions", keys=keys, **settings
+    )
+    assert {each.state for each in found.values()} == {"ok"}, found
 
 
 def test_a_role_that_was_assumed_is_asked_about_by_its_own_arn(patient: Patient) -> None:
@@ -345,7 +373,7 @@ def test_a_role_that_was_assumed_is_asked_about_by_its_own_arn(patient: Patient)
     found = patient.look("own permissions", keys=keys["Credentials"])
     assert ":assumed-role/" in found["identity"].found
     assert found["own permissions"].state == "failed"
-    assert found["own permissions"].found.startswith("braket:CancelJob is not allowed")
+    assert found["own permissions"].found.startswith("braket:CancelJob: not allowed on ")
 
 
 def test_permissions_that_iam_does_not_tell_are_a_warning(patient: Patient) -> None:
