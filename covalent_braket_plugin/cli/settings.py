@@ -13,7 +13,14 @@ from rich.text import Text
 
 from covalent_braket_plugin.cli.output import console, json_option, print_json
 from covalent_braket_plugin.cli.sources import Sources, gather, source_options
-from covalent_braket_plugin.settings import SETTINGS, Setting, Settings, check_complete, plain_json
+from covalent_braket_plugin.settings import (
+    SETTINGS,
+    Setting,
+    Settings,
+    check_complete,
+    no_key,
+    plain_json,
+)
 
 __all__ = ["settings"]
 
@@ -54,17 +61,24 @@ def _row(setting: Setting, resolved: Settings, sources: Sources) -> dict[str, An
     source = resolved.sources[setting.name]
     variable = source.removeprefix("environment variable ")
     if setting.left_to_boto3 and variable != source:
-        # A URL may carry a password, which has no place on a screen.
-        value = re.sub(r"//[^/@]*@", "//***@", sources.environ[variable])
+        value = sources.environ[variable]
         source += ", read by boto3"
     return {
         "name": setting.name,
-        "value": plain_json(value),
+        "value": _fit_to_show(value),
         "unit": setting.unit,
         "source": _SOURCES.get(source, source),
         "meaning": setting.meaning.replace("`", ""),
         "rule": setting.rule.replace("`", ""),
     }
+
+
+def _fit_to_show(value: object) -> object:
+    """Make a value what JSON has a word for; keys and passwords have no place on a screen."""
+    secret = no_key(value)
+    if secret is not None:
+        return secret.shown
+    return re.sub(r"//[^/@]*@", "//***@", value) if isinstance(value, str) else plain_json(value)
 
 
 def _print_table(rows: list[dict[str, Any]]) -> None:

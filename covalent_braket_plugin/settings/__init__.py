@@ -20,6 +20,7 @@ from covalent_braket_plugin.settings.resolve import (
     with_local,
     with_region,
 )
+from covalent_braket_plugin.settings.rules import no_key
 from covalent_braket_plugin.settings.table import (
     BY_NAME,
     LEGACY_KEYS,
@@ -41,6 +42,7 @@ __all__ = [
     "check_given",
     "check_one",
     "markdown_table",
+    "no_key",
     "own_values",
     "plain_json",
     "region_of_device",

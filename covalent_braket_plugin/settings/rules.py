@@ -24,6 +24,7 @@ __all__ = [
     "Check",
     "Problem",
     "closest",
+    "no_key",
     "tag_character",
 ]
 

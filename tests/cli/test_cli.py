@@ -282,3 +282,35 @@ def test_render_for_a_local_braket_that_does_not_run_says_how_to_start_it() -> N
     result = run("render", "--set", "local=yes")
     assert result.exit_code == 1
     assert "covalent-braket local start" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("given", "secret"),
+    [
+        ("tags.owner=AKIA" + "IOSFODNN7EXAMPLE", "IOSFODNN7"),
+        ("endpoint_url=http://me:pw7@h", "pw7"),
+    ],
+)
+def test_settings_shows_no_key_and_no_password_also_where_it_refuses_one(
+    given: str, secret: str
+) -> None:
+    for form in ([], ["--json"]):
+        result = run("settings", *form, "--set", given)
+        assert result.exit_code == 1
+        assert secret not in result.output + result.stderr
+
+
+def test_what_belongs_to_a_role_is_refused_without_the_role() -> None:
+    result = run("settings", "--set", "external_id=partner-1")
+    assert result.exit_code == 1
+    assert "external_id='partner-1' is not valid: it is for the role in assume_role_arn" in (
+        result.stderr
+    )
+
+
+def test_render_shows_the_account_of_the_role_that_is_assumed(config: Path) -> None:
+    text = config.read_text().replace("arn:aws:iam::123456789012:role/Runner", "Runner")
+    config.write_text(text)
+    role = "arn:aws:iam::222222222222:role/Partner"
+    result = run("render", "--json", "--set", f"assume_role_arn={role}")
+    assert json.loads(result.stdout)["roleArn"] == "arn:aws:iam::222222222222:role/Runner"

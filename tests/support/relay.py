@@ -35,6 +35,9 @@ class Relay:
         pause: Seconds for which AssumeRole is not answered.
         refused: How many requests were signed with keys that had expired.
         served: Credentials that the metadata, a container and the portal give.
+        issued: Ids, secrets and tokens of the keys that AssumeRole gave.
+        echo: How many of the next CreateJob requests are refused as AWS refuses a wrong signature:
+            with the headers that were to be signed, the session token among them.
     """
 
     def __init__(self, target: str) -> None:
@@ -43,6 +46,8 @@ class Relay:
         self.pause = 0.0
         self.refused = 0
         self.served: dict[str, str] = {}
+        self.issued: list[str] = []
+        self.echo = 0
         self._deadlines: dict[str, float] = {}
         self._address = urlsplit(target).netloc
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -83,6 +88,11 @@ class Relay:
                     relay.refused += 1
                     self.give(403, [("x-amzn-errortype", "ExpiredTokenException")], b"{}")
                     return
+                if relay.echo and (self.command, self.path) == ("POST", "/job"):
+                    relay.echo -= 1
+                    name = [("x-amzn-errortype", "InvalidSignatureException")]
+                    self.give(403, name, json.dumps({"message": relay._echoed(self)}).encode())
+                    return
                 if action == ASSUME_ROLE:
                     time.sleep(relay.pause)
                 answer, data = relay._forward(self, body)
@@ -122,9 +132,18 @@ class Relay:
         finally:
             connection.close()
 
+    def _echoed(self, request: Any) -> str:
+        headers = "\n".join(f"{name.lower()}:{value}" for name, value in request.headers.items())
+        return (
+            "The request signature we calculated does not match the signature you provided.\n\n"
+            f"The Canonical String for this request should have been\n'PUT\n/job\n\n{headers}'"
+        )
+
     def _shortened(self, answer: bytes) -> bytes:
         """AssumeRole's answer with our lifetime: STS gives no less than 15 minutes."""
         text = answer.decode()
+        for name in ("AccessKeyId", "SecretAccessKey", "SessionToken"):
+            self.issued += re.findall(f"<{name}>(.+?)</{name}>", text)
         found = re.search("<AccessKeyId>(.+?)</AccessKeyId>", text)
         if self.lifetime is None or found is None:
             return answer
