@@ -1,0 +1,212 @@
+"""Nothing but credentials: no image and no role named; on a real local Braket that plays AWS."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+
+from covalent_braket_plugin import aws, images, roles
+from covalent_braket_plugin.braket import BraketExecutor
+from covalent_braket_plugin.errors import (
+    CredentialsError,
+    UnconfiguredError,
+    UnreachableError,
+    VersionMismatchError,
+)
+from covalent_braket_plugin.payload import own_versions
+from covalent_braket_plugin.protocol import Versions
+from covalent_braket_plugin.settings import resolve
+from tests.support.braket_server import BraketServer
+
+HERE = ".".join(own_versions().python.split(".")[:2])
+REPOSITORY = "amazon-braket-base-jobs"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
+    cloudpickle.register_pickle_by_value(request.module)
+
+
+class Account:
+    """An account of its own, and the settings of whoever has nothing but its keys."""
+
+    def __init__(self, server: BraketServer, folder: Path) -> None:
+        self.server = server
+        self.number = str(uuid.uuid4().int)[:12]
+        self._folder = folder
+        keys = folder / "credentials"
+        keys.write_text(
+            f"[default]\naws_access_key_id = {self.number}\naws_secret_access_key = any\n"
+        )
+        self.settings: dict[str, Any] = {
+            "endpoint_url": server.endpoint_url,
+            "region": "us-west-2",
+            "credentials": str(keys),
+        }
+
+    @property
+    def clients(self) -> aws.Clients:
+        return aws.clients_for(resolve(self.settings, {}, {}))
+
+    def held(self, **more: Any) -> images.Held:
+        return images.versions_of(resolve({**self.settings, **more}, {}, {}), self.clients)
+
+    async def run(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
+        settings = {**self.settings, "poll_freq": 0.3, "give_up_after": 1.0, **more}
+        executor = BraketExecutor(cache_dir=str(self._folder / "cache"), **settings)
+        task = {"dispatch_id": str(uuid.uuid4()), "node_id": 0}
+        return await executor.run(function, list(args), {}, task)
+
+    def objects(self) -> list[str]:
+        found = self.clients.s3.list_objects_v2(Bucket=f"amazon-braket-us-west-2-{self.number}")
+        return [item["Key"].rpartition("/")[2] for item in found.get("Contents", [])]
+
+
+@pytest.fixture
+def account(local_braket: BraketServer, tmp_path: Path) -> Account:
+    return Account(local_braket, tmp_path)
+
+
+def double(number: int) -> int:
+    return 2 * number
+
+
+async def test_credentials_and_a_region_are_enough(account: Account) -> None:
+    assert await account.run(double, 4) == 8
+    [summary] = account.clients.braket.search_jobs(filters=[])["jobs"]
+    job = account.clients.braket.get_job(jobArn=summary["jobArn"])
+    assert set(job["algorithmSpecification"]) == {"scriptModeConfig"}
+    assert job["roleArn"].startswith(f"arn:aws:iam::{account.number}:role/service-role/")
+    assert account.objects() == []
+
+
+async def test_reason_of_a_failing_electron_is_the_jobs_and_what_it_had_can_be_kept(
+    account: Account,
+) -> None:
+    def fails() -> None:
+        raise ValueError("not today")
+
+    with pytest.raises(Exception, match="not today"):
+        await account.run(fails, keep_payload=True)
+    assert "worker.tar.gz" in account.objects()
+    [summary] = account.clients.braket.search_jobs(filters=[])["jobs"]
+    job = account.clients.braket.get_job(jobArn=summary["jobArn"])
+    assert job["failureReason"] == "AlgorithmError: ValueError: not today, exit code: 1"
+
+
+# --- Python ------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def other_python(account: Account) -> None:
+    """AWS's image has got another Python, as its tag in ECR says."""
+    ecr, about = account.clients.ecr, {"repositoryName": REPOSITORY}
+    [image] = ecr.batch_get_image(**about, imageIds=[{"imageTag": "latest"}])["images"]
+    tag = "1.0-cpu-py399-ubuntu24.04"
+    ecr.put_image(**about, imageManifest=image["imageManifest"], imageTag=tag)
+
+
+def test_python_of_aws_image_is_read_from_its_tag_and_asked_for_once(account: Account) -> None:
+    account.server.reset_calls()
+    first, second = account.held(), account.held()
+    assert first == second
+    assert first.versions == Versions(HERE, own_versions().cloudpickle)
+    assert first.doubt is None
+    assert account.server.calls()["dispatcher"]["ecr:BatchGetImage"] == 2
+
+
+@pytest.mark.usefixtures("other_python")
+async def test_another_python_is_refused_with_what_to_do(account: Account) -> None:
+    account.server.reset_calls()
+    with pytest.raises(VersionMismatchError) as caught:
+        await account.run(double, 4)
+    for words in (
+        f"pickled by Python {own_versions().python}",
+        "run Covalent and the workflow with Python 3.99",
+        f"covalent-braket image build --python {HERE}",
+        'python_mismatch="warn"',
+    ):
+        assert words in str(caught.value)
+    calls = account.server.calls()["dispatcher"]
+    assert not any("Put" in name or "Create" in name for name in calls)
+
+
+@pytest.mark.usefixtures("other_python")
+async def test_another_python_can_be_a_warning(account: Account) -> None:
+    strict = {"version_mismatch": "error", "python_mismatch": "warn"}
+    assert await account.run(double, 4, **strict) == 8
+
+
+@pytest.mark.usefixtures("other_python")
+async def test_python_may_be_strict_where_versions_are_not(account: Account) -> None:
+    with pytest.raises(VersionMismatchError):
+        await account.run(double, 4, version_mismatch="warn", python_mismatch="error")
+
+
+def test_who_may_not_ask_for_the_image_is_told_its_usual_python(account: Account) -> None:
+    refused = {"kind": "error", "code": "AccessDeniedException", "status": 403}
+    account.server.faults({"operation": "ecr:BatchGetImage", "times": 0, **refused})
+    held = account.held()
+    assert held.versions.python == images.USUAL_PYTHON
+    assert held.doubt is not None
+    account.server.faults()
+    assert account.held() == held  # a refusal stays for a while
+
+
+def test_silence_of_the_registry_is_no_answer_for_long(account: Account) -> None:
+    account.server.faults({"operation": "ecr:BatchGetImage", "kind": "drop", "times": 0})
+    assert isinstance(account.held().doubt, UnreachableError)
+    account.server.faults()
+    assert account.held().doubt is None
+
+
+def test_tag_with_a_python_needs_no_question(account: Account) -> None:
+    account.server.reset_calls()
+    tag = f"amazon-braket-pytorch-jobs:2.2.0-cpu-py{HERE.replace('.', '')}-ubuntu24.04"
+    held = account.held(ecr_image_uri=f"292282985366.dkr.ecr.us-west-2.amazonaws.com/{tag}")
+    assert held.versions.python == HERE
+    assert "ecr:BatchGetImage" not in account.server.calls().get("dispatcher", {})
+
+
+# --- the role ----------------------------------------------------------------------------------
+
+
+def test_default_role_is_looked_up_once(account: Account) -> None:
+    account.server.reset_calls()
+    found = {roles.default_role(account.clients) for _ in range(3)}
+    assert found == {
+        f"arn:aws:iam::{account.number}:role/service-role/AmazonBraketJobsExecutionRole"
+    }
+    assert account.server.calls()["dispatcher"]["iam:ListRoles"] == 1
+
+
+def test_account_without_a_default_role_is_told_the_ways_out(account: Account) -> None:
+    iam, name = account.clients.iam, "AmazonBraketJobsExecutionRole"
+    for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
+        iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
+    for inline in iam.list_role_policies(RoleName=name)["PolicyNames"]:
+        iam.delete_role_policy(RoleName=name, PolicyName=inline)
+    iam.delete_role(RoleName=name)
+    with pytest.raises(UnconfiguredError) as caught:
+        roles.default_role(account.clients)
+    for words in ("braket_job_execution_role_name not set", "Braket's console", "deploy up"):
+        assert words in str(caught.value)
+
+
+def test_who_may_not_look_for_roles_has_to_name_one(account: Account) -> None:
+    refused = {"kind": "error", "code": "AccessDenied", "status": 403}
+    account.server.faults({"operation": "iam:ListRoles", "times": 0, **refused})
+    with pytest.raises(UnconfiguredError, match="cannot be looked up"):
+        roles.default_role(account.clients)
+
+
+def test_expired_credentials_are_not_taken_for_a_missing_role(account: Account) -> None:
+    expired = {"kind": "error", "code": "ExpiredToken", "status": 403}
+    account.server.faults({"operation": "iam:ListRoles", "times": 0, **expired})
+    with pytest.raises(CredentialsError):
+        roles.default_role(account.clients)
