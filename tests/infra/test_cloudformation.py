@@ -21,6 +21,7 @@ from tests.support.braket_server import BraketServer
 from tests.support.cloudformation import FOLDER, Stack, load
 from tests.support.policies import grants_of
 
+TERRAFORM = FOLDER.parents[1] / "terraform"
 ACCOUNT, REGION, PLATFORM = "123456789012", "eu-west-2", "111122223333"
 KEY = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0123abcd"
 BUCKET = f"amazon-braket-covalent-braket-{REGION}-{ACCOUNT}"
@@ -211,6 +212,49 @@ def test_a_parameter_takes_only_what_works(name: str, good: list[str], bad: list
     pattern = load("braket.yaml")["Parameters"][name]["AllowedPattern"]
     assert [text for text in good if not re.fullmatch(pattern, text)] == []
     assert [text for text in bad if re.fullmatch(pattern, text)] == []
+
+
+# As Terraform has it
+
+
+def words(name: str) -> str:
+    """``S3BucketName`` as ``s3_bucket_name``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+
+
+def blocks(file: str, kind: str) -> dict[str, str]:
+    """The blocks of a kind in a file of the Terraform templates, by name."""
+    found = re.findall(
+        rf'^{kind} "(\w+)" {{\n(.*?)^}}', (TERRAFORM / file).read_text(), re.M | re.S
+    )
+    return dict(found)
+
+
+def test_parameters_and_their_defaults_are_those_of_terraform() -> None:
+    variables = blocks("variables.tf", "variable")
+    for own_way in ("region", "tags", "force_destroy"):  # a stack's own, or not to be had
+        del variables[own_way]
+    parameters = {words(n): p for n, p in load("braket.yaml")["Parameters"].items()}
+    assert parameters.keys() == variables.keys()
+    for name, block in variables.items():
+        (default,) = re.findall(r"^  default +=(.*)", block, re.M)
+        expected = {"null": ""}.get(default.strip(), default.strip().strip('"'))
+        assert str(parameters[name]["Default"]) == expected, name
+
+
+def test_outputs_are_those_of_terraform() -> None:
+    outputs = load("braket.yaml")["Outputs"]
+    assert {words(name) for name in outputs} == blocks("outputs.tf", "output").keys()
+
+
+def test_role_and_repository_have_the_names_that_terraform_gives_them() -> None:
+    text = (TERRAFORM / "iam.tf").read_text()
+    names = dict(re.findall(r'^  (role_name|role_path|repository) +?= "(.*)"', text, re.M))
+    stack = braket(Name="x")
+    assert stack.properties("Role")["RoleName"] == names["role_name"].replace("${var.name}", "x")
+    assert stack.properties("Role")["Path"] == names["role_path"]
+    repository = stack.properties("Repository")["RepositoryName"]
+    assert repository == names["repository"].replace("${var.name}", "x")
 
 
 # On the local Braket. What its CloudFormation passes over is looked at above.

@@ -38,6 +38,7 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
 """Which actions an operation needs, if not the one of its own name."""
 
 NOT_THE_CALLERS: Mapping[str, str] = {
+    "s3:Unknown": "an unsigned call to STS (AssumeRoleWithWebIdentity), which needs no permission",
     "sts:AssumeRole": "whoever assumes a role needs this; the role's policy is the caller's",
 }
 """Operations of the dispatcher's code that the caller's policy leaves out, with the reason."""
