@@ -12,7 +12,7 @@ from covalent_braket_plugin.errors import (
     UnreachableError,
 )
 from covalent_braket_plugin.scopes import scope_of
-from covalent_braket_plugin.settings import Settings, check, with_region
+from covalent_braket_plugin.settings import Settings, check_complete, with_region
 
 __all__ = ["endpoint", "identity", "settings"]
 
@@ -62,7 +62,7 @@ def settings(exam: Exam) -> Result:
 
 
 def _complete(found: Settings) -> tuple[Settings, Clients]:
-    check(found)
+    check_complete(found)
     clients = clients_for(found)
     return with_region(found, clients.region), clients
 
