@@ -18,8 +18,10 @@ Kind = Literal["text", "path", "whole", "number", "flag", "map", "names"]
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 DAY_SECONDS = 24 * 60 * 60
-# The Braket SDK's braket/jobs/image_uri_config: base, pytorch, tensorflow, cudaq.
-_AWS_IMAGE = re.compile(r"/amazon-braket-[a-z0-9]+-jobs[:@]")
+# The Braket SDK's braket/jobs/image_uri_config; also as a copy in a registry of one's own.
+_AWS_IMAGE = re.compile(
+    r"^292282985366\.|/amazon-braket-(?:base|pytorch|tensorflow|cudaq)-jobs[:@]"
+)
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ class Settings:
         None,
         "text",
         "Container image of the job. Unset: AWS's own Braket image, into which each job brings the "
-        "worker; so it is with others of AWS's `amazon-braket-*-jobs`. An image of yours must hold "
+        "worker; so it is with AWS's other `amazon-braket-*-jobs`. An image of yours must hold "
         "the worker.",
         "a private ECR URI with a tag or digest",
         rules.image,

@@ -529,7 +529,8 @@ def test_a_profiles_region_must_agree_with_the_device() -> None:
         (f"1.dkr.ecr.us-east-1.amazonaws.com/amazon-braket-cudaq-jobs@sha256:{'0' * 64}", True),
         (IMAGE, False),
         ("123456789012.dkr.ecr.us-east-1.amazonaws.com/my/amazon-braket-base-jobs-plus:1", False),
-        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/amazon-braket-mine:1", False),
+        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/amazon-braket-mine-jobs:1", False),
+        ("292282985366.dkr.ecr.us-east-1.amazonaws.com/amazon-braket-new-jobs:latest", True),
     ],
 )
 def test_jobs_in_images_of_aws_bring_the_worker_along(
