@@ -187,6 +187,19 @@ def test_its_options_reach_the_server(run: Run, tmp_path: Path) -> None:
         assert run("stop", *place).returncode == 0
 
 
+def test_a_container_runner_without_an_engine_does_not_start_and_says_why(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
+    command = [*COMMAND, "local", "start", "--runner", "docker", "--state-dir", str(tmp_path)]
+    nowhere = {**environ, "DOCKER_HOST": f"unix://{tmp_path}/none"}
+    done = subprocess.run(
+        command, env=nowhere, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert "No container engine answers at DOCKER_HOST" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_without_one_that_runs_every_command_says_so(run: Run, tmp_path: Path) -> None:
     place = ("--state-dir", str(tmp_path))
     status = run("status", *place)

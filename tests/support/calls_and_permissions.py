@@ -39,6 +39,9 @@ ACTIONS: Mapping[str, tuple[str, ...]] = {
 
 NOT_THE_CALLERS: Mapping[str, str] = {
     "s3:Unknown": "an unsigned call to STS (AssumeRoleWithWebIdentity), which needs no permission",
+    "ecr:CreateRepository": "whoever pushes an image needs this, and no server does",
+    "ecr:DescribeRepositories": "whoever pushes an image needs this, and no server does",
+    "ecr:GetAuthorizationToken": "whoever pushes an image needs this, and no server does",
     "sts:AssumeRole": "whoever assumes a role needs this; the role's policy is the caller's",
 }
 """Operations of the dispatcher's code that the caller's policy leaves out, with the reason."""

@@ -107,6 +107,8 @@ def _started(folder: Path, registry: str, proxy: str) -> Iterator[DockerEngine]:
     finally:
         process.terminate()
         process.wait(30)
+        # Host networking leaves a mount behind, which keeps the directory from being removed.
+        subprocess.run(["umount", folder / "exec/netns/default"], capture_output=True, check=False)
 
 
 def _answering(url: str, process: subprocess.Popen[bytes], log: Path) -> docker.DockerClient:

@@ -1,4 +1,4 @@
-"""Which program an image stands for. No container is started: an image is a command here."""
+"""Which program an image stands for where no container is started: an image is a command here."""
 
 from __future__ import annotations
 
@@ -54,9 +54,10 @@ class Images:
         if not scripted and _AWS_IMAGE.search(uri):
             return f"The image {uri} needs scriptModeConfig to know what to run."
         return (
-            f"The image {uri} is not known to the local Braket, which starts no containers. "
+            f"The image {uri} is not known to the local Braket. "
             f"It knows {self._worker} (any account, region and tag), and in script mode "
-            "AWS's own amazon-braket-*-jobs images."
+            "AWS's own amazon-braket-*-jobs images; started with --runner docker, also those that "
+            "this machine's container engine has."
         )
 
 
