@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import re
 from collections.abc import Iterable, Iterator
@@ -15,8 +16,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, SpinnerColumn, Te
 
 from covalent_braket_plugin import __version__
 from covalent_braket_plugin.aws import clients_for
+from covalent_braket_plugin.cli.config_file import edits, put
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
-from covalent_braket_plugin.cli.sources import gather, source_options
+from covalent_braket_plugin.cli.sources import config_path, gather, source_options
 from covalent_braket_plugin.engine import connect
 from covalent_braket_plugin.image_build import (
     Built,
@@ -119,6 +121,7 @@ Examples:
     is_flag=True,
     help="Make the repository if it is not there: immutable tags, scanned on push.",
 )
+@click.option("--save", is_flag=True, help="Write ecr_image_uri into Covalent's config file.")
 @source_options
 @json_option
 def push_command(
@@ -126,6 +129,7 @@ def push_command(
     repository: str,
     tag: str | None,
     create_repository: bool,
+    save: bool,
     assignments: Iterable[str],
     config: Path | None,
     no_config: bool,
@@ -135,6 +139,8 @@ def push_command(
 
     IMAGE defaults to what `covalent-braket image build` makes with the Python of here.
     """
+    if save and no_config:
+        raise click.UsageError("--save writes into the file that --no-config leaves alone.")
     settings = gather(assignments, config, no_config).resolve()
     engine = connect()
     source = name or conventional_tag(_own_contents())
@@ -143,12 +149,17 @@ def push_command(
     target = find_repository(clients, repository, create=create_repository)
     with _layers() as follow:
         uri = push(engine, clients, found, target, tag or _tag_of(source), follow)
+    path = config or config_path(os.environ)
+    if save:
+        put(path, edits(path, {"ecr_image_uri": uri}))
     if as_json:
-        print_json({"ecr_image_uri": uri, "image": source, "id": found.id})
-        return
-    click.echo("Pushed. Set it in Covalent's configuration file, under [executors.braket]:\n")
-    click.echo(f'  ecr_image_uri = "{uri}"\n')
-    click.echo(f'or: BraketExecutor(ecr_image_uri="{uri}", ...)')
+        print_json({"ecr_image_uri": uri, "image": source, "id": found.id, "saved": save})
+    elif save:
+        click.echo(f'Pushed. {path} has it now: ecr_image_uri = "{uri}"')
+    else:
+        click.echo("Pushed. Set it in Covalent's configuration file, under [executors.braket]:\n")
+        click.echo(f'  ecr_image_uri = "{uri}"\n')
+        click.echo(f'(--save does), or: BraketExecutor(ecr_image_uri="{uri}", ...)')
 
 
 def _own_minor() -> str:

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import tomllib
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -28,7 +28,8 @@ from tests.support.braket_server import eventually
 from tests.support.docker_engine import DockerEngine, build_on, make_base, missing, running_engine
 from tests.support.registry import HOST, Front, catalogue, running_registry
 
-pytestmark = pytest.mark.slow
+# The first test makes a Debian and the image: half a minute, more on a busy machine.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
 CLI = [sys.executable, "-m", "covalent_braket_plugin.cli", "image"]
 PROGRAM_IMAGE = "cbp-test-program:1"
@@ -119,10 +120,10 @@ def metadata() -> dict[str, Any]:
     return {"dispatch_id": str(uuid.uuid4()), "node_id": 0}
 
 
-def containers(engine: DockerEngine, label: str) -> list[Any]:
+def containers(engine: DockerEngine, label: str, **filters: str) -> list[Any]:
     """What there is of containers with a label, whether they run or not."""
-    mark = f"covalent-braket.{label}"
-    return list(engine.client.api.containers(all=True, filters={"label": mark}))
+    asked = {"label": f"covalent-braket.{label}", **filters}
+    return list(engine.client.api.containers(all=True, filters=asked))
 
 
 def see(number: int) -> tuple[int, str, bool]:
@@ -138,6 +139,7 @@ def break_down() -> None:
 
 
 def rest() -> None:
+    import time
 
     time.sleep(300)
 
@@ -284,8 +286,7 @@ def test_a_container_that_is_killed_as_for_its_memory_says_so(
 ) -> None:
     arn = braket.create("sleep", **on_image(program))
     braket.wait(arn, "RUNNING")
-    (running,) = eventually(lambda: containers(engine, f"job={arn}"))
-    eventually(lambda: engine.client.api.inspect_container(running)["State"]["Running"])
+    (running,) = eventually(lambda: containers(engine, f"job={arn}", status="running"))
     engine.client.api.kill(running, "SIGKILL")
     reason = "AlgorithmError: The process was killed by signal 9 (SIGKILL), exit code: 137"
     assert braket.wait(arn, "FAILED")["failureReason"] == reason
@@ -392,14 +393,32 @@ def test_an_image_is_pushed_with_ecrs_login_and_runs_under_its_new_name(
     engine: DockerEngine, front: Front, registry: str, braket: Lab, built: dict[str, Any]
 ) -> None:
     tag = built["image"].partition(":")[2]
+    uri = f"{HOST}/{REPOSITORY}:{tag}"
     done = push(built["image"], "--repository", REPOSITORY, "--create-repository")
     assert done.returncode == 0, done.stderr
-    assert f'ecr_image_uri = "{HOST}/{REPOSITORY}:{tag}"' in done.stdout
+    assert f'ecr_image_uri = "{uri}"' in done.stdout
     assert catalogue(registry, REPOSITORY) == {"name": REPOSITORY, "tags": [tag]}
     assert front.refused > 0  # who has no login is not let in
     made = braket.client("ecr").describe_repositories(repositoryNames=[REPOSITORY])["repositories"]
     assert made[0]["imageTagMutability"] == "IMMUTABLE"
     assert made[0]["imageScanningConfiguration"] == {"scanOnPush": True}
+    assert engine.client.images.get(uri).id == built["id"]
+
+
+def test_save_writes_the_uri_into_covalents_configuration_and_nothing_else(
+    registry: str, braket: Lab, built: dict[str, Any], tmp_path: Path
+) -> None:
+    path = tmp_path / "covalent.conf"
+    path.write_text('[sdk]\nlog_dir = "here"\n\n[executors.braket]\nregion = "us-east-1"\n')
+    before = tomllib.loads(path.read_text())
+    place = ("--repository", "amazon-braket-saved", "--create-repository", "--tag", "2")
+    saving = ("--save", "--json", "--set", "local=yes", "--config", str(path))
+    done = image("push", built["image"], *place, *saving)
+    assert done.returncode == 0, done.stderr
+    uri = json.loads(done.stdout)["ecr_image_uri"]
+    assert uri == f"{HOST}/amazon-braket-saved:2"
+    before["executors"]["braket"]["ecr_image_uri"] = uri
+    assert tomllib.loads(path.read_text()) == before
 
 
 def test_an_immutable_tag_is_not_pushed_again(
