@@ -53,6 +53,10 @@ class Account:
     def clients(self) -> aws.Clients:
         return aws.clients_for(resolve(self.settings, {}, {}))
 
+    def owner(self, service: str) -> Any:
+        """A client of the account's owner, who sets things up and looks at what came of them."""
+        return self.server.client(service, "us-west-2", access_key=self.number)
+
     def held(self, **more: Any) -> images.Held:
         return images.versions_of(resolve({**self.settings, **more}, {}, {}), self.clients)
 
@@ -63,7 +67,7 @@ class Account:
         return await executor.run(function, list(args), {}, task)
 
     def objects(self) -> list[str]:
-        found = self.clients.s3.list_objects_v2(Bucket=f"amazon-braket-us-west-2-{self.number}")
+        found = self.owner("s3").list_objects_v2(Bucket=f"amazon-braket-us-west-2-{self.number}")
         return [item["Key"].rpartition("/")[2] for item in found.get("Contents", [])]
 
 
@@ -78,8 +82,8 @@ def double(number: int) -> int:
 
 async def test_credentials_and_a_region_are_enough(account: Account) -> None:
     assert await account.run(double, 4) == 8
-    [summary] = account.clients.braket.search_jobs(filters=[])["jobs"]
-    job = account.clients.braket.get_job(jobArn=summary["jobArn"])
+    [summary] = account.owner("braket").search_jobs(filters=[])["jobs"]
+    job = account.owner("braket").get_job(jobArn=summary["jobArn"])
     assert set(job["algorithmSpecification"]) == {"scriptModeConfig"}
     assert job["roleArn"].startswith(f"arn:aws:iam::{account.number}:role/service-role/")
     assert account.objects() == []
@@ -94,8 +98,8 @@ async def test_reason_of_a_failing_electron_is_the_jobs_and_what_it_had_can_be_k
     with pytest.raises(Exception, match="not today"):
         await account.run(fails, keep_payload=True)
     assert "worker.tar.gz" in account.objects()
-    [summary] = account.clients.braket.search_jobs(filters=[])["jobs"]
-    job = account.clients.braket.get_job(jobArn=summary["jobArn"])
+    [summary] = account.owner("braket").search_jobs(filters=[])["jobs"]
+    job = account.owner("braket").get_job(jobArn=summary["jobArn"])
     assert job["failureReason"] == "AlgorithmError: ValueError: not today, exit code: 1"
 
 
@@ -105,7 +109,7 @@ async def test_reason_of_a_failing_electron_is_the_jobs_and_what_it_had_can_be_k
 @pytest.fixture
 def other_python(account: Account) -> None:
     """AWS's image has got another Python, as its tag in ECR says."""
-    ecr, about = account.clients.ecr, {"repositoryName": REPOSITORY}
+    ecr, about = account.owner("ecr"), {"repositoryName": REPOSITORY}
     [image] = ecr.batch_get_image(**about, imageIds=[{"imageTag": "latest"}])["images"]
     tag = "1.0-cpu-py399-ubuntu24.04"
     ecr.put_image(**about, imageManifest=image["imageManifest"], imageTag=tag)
@@ -186,7 +190,7 @@ def test_default_role_is_looked_up_once(account: Account) -> None:
 
 
 def test_account_without_a_default_role_is_told_the_ways_out(account: Account) -> None:
-    iam, name = account.clients.iam, "AmazonBraketJobsExecutionRole"
+    iam, name = account.owner("iam"), "AmazonBraketJobsExecutionRole"
     for policy in iam.list_attached_role_policies(RoleName=name)["AttachedPolicies"]:
         iam.detach_role_policy(RoleName=name, PolicyArn=policy["PolicyArn"])
     for inline in iam.list_role_policies(RoleName=name)["PolicyNames"]:

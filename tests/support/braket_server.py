@@ -49,17 +49,22 @@ class BraketServer:
     def stop(self) -> None:
         daemon.stop(self.state_dir)
 
-    def client(self, service: str, region: str | None = None, **config: Any) -> Any:
-        """A boto3 client with dummy credentials; retries are off unless asked for."""
+    def client(
+        self, service: str, region: str | None = None, *, access_key: str = "test", **config: Any
+    ) -> Any:
+        """A boto3 client with dummy credentials; retries are off unless asked for.
+
+        The digits of an account are a key of that account.
+        """
         region = region or self.info["region"]
-        key = f"{service} {region} {config}"
+        key = f"{service} {region} {access_key} {config}"
         if key not in self._clients:
             settings = Config(**{"retries": {"total_max_attempts": 1}, **config})
             self._clients[key] = boto3.session.Session().client(
                 service,
                 region_name=region,
                 endpoint_url=self.endpoint_url,
-                aws_access_key_id="test",
+                aws_access_key_id=access_key,
                 aws_secret_access_key="test",
                 config=settings,
             )
