@@ -198,8 +198,9 @@ def prepare_again(ctx: Context, staged: Keys, task: Task) -> Prepared | None:
     sha256 = ctx.storage.reuse(staged, keys)
     if sha256 is None:
         return None
-    # Not copied: what lies there may be of another version of this package.
-    ctx.storage.stage_worker(keys, _worker(ctx.settings), ctx.settings.kms_key_id or "")
+    worker = _worker(ctx.settings)
+    if worker is not None:  # not copied: what lies there may be of another version of this package
+        ctx.storage.stage_worker(keys, worker, ctx.settings.kms_key_id or "")
     return Prepared(keys, _request(ctx, task, keys, sha256))
 
 

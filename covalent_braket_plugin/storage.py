@@ -84,19 +84,19 @@ class Storage:
                 raise
             self._upload_to_new_bucket(keys, payload, extra)
         with ThreadPoolExecutor(1) as pool:  # the two small ones at the same time
-            sent = pool.submit(self.stage_worker, keys, worker, manifest.kms_key_id)
+            sent = worker and pool.submit(self.stage_worker, keys, worker, manifest.kms_key_id)
             self._put(keys.bucket, keys.manifest, body, extra)
+        if sent:
             sent.result()
         return hashlib.sha256(body).hexdigest()
 
-    def stage_worker(self, keys: Keys, worker: bytes | None, kms_key_id: str) -> None:
-        """Upload the worker's archive; None: the image holds the worker.
+    def stage_worker(self, keys: Keys, worker: bytes, kms_key_id: str) -> None:
+        """Upload the worker's archive.
 
         Raises:
             AwsError: S3 refused or did not answer.
         """
-        if worker is not None:
-            self._put(keys.bucket, keys.source, worker, _encryption(kms_key_id))
+        self._put(keys.bucket, keys.source, worker, _encryption(kms_key_id))
 
     def _put(self, bucket: str, key: str, body: bytes, extra: dict[str, str]) -> None:
         with translated("PutObject"):

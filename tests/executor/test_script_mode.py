@@ -103,6 +103,17 @@ async def test_reason_of_a_failing_electron_is_the_jobs_and_what_it_had_can_be_k
     assert job["failureReason"] == "AlgorithmError: ValueError: not today, exit code: 1"
 
 
+async def test_covalent_can_be_imported_where_it_is_installed_with_this_plugin(
+    account: Account,
+) -> None:
+    def short_name() -> str:
+        import covalent  # looks for the executor, of which the archive holds the worker only
+
+        return str(covalent.executor.BraketExecutor().short_name())
+
+    assert await account.run(short_name) == "braket"
+
+
 # --- Python ------------------------------------------------------------------------------------
 
 
