@@ -281,6 +281,16 @@ def test_a_container_that_fails_gives_the_reason_that_a_process_gives(
     assert job["failureReason"] == expected["failureReason"] == reason
 
 
+def test_an_image_without_a_program_named_train_fails_and_says_so(
+    engine: DockerEngine, braket: Lab, base: str
+) -> None:
+    job = braket.run("sleep", **on_image(uri_of(base)))
+    assert job["status"] == "FAILED"
+    assert "The container cannot be run" in job["failureReason"]
+    assert '"train": executable file not found' in job["failureReason"]
+    assert containers(engine, f"job={job['jobArn']}") == []
+
+
 def test_a_container_that_is_killed_as_for_its_memory_says_so(
     engine: DockerEngine, braket: Lab, program: str
 ) -> None:

@@ -118,7 +118,8 @@ assert [name for name in sys.modules if name.startswith("covalent")] == ["covale
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", str(folder)]
+    # The wheel is made from the source distribution: what is in it is in both.
+    command = [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(folder)]
     subprocess.run(command, cwd=ROOT, check=True, timeout=120, capture_output=True)
     (path,) = folder.glob("*.whl")
     return zipfile.ZipFile(path)
@@ -129,6 +130,19 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: zipfile.ZipFi
     found = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert sources | {"covalent_braket_plugin/py.typed"} <= found
     assert all(name.startswith("covalent_braket_plugin/") for name in found)
+
+
+def test_what_the_package_links_to_is_in_the_wheel(wheel: zipfile.ZipFile) -> None:
+    links = list((PACKAGE / "assets").iterdir())
+    assert {"docker", "infra"} <= {link.name for link in links}
+    files = {
+        f"covalent_braket_plugin/assets/{link.name}/{path.relative_to(link.resolve())}"
+        for link in links
+        for path in link.resolve().rglob("*")
+        if path.is_file() and not any(part.startswith((".", "__")) for part in path.parts[-3:])
+    }
+    assert "covalent_braket_plugin/assets/docker/Dockerfile" in files
+    assert files <= set(wheel.namelist())
 
 
 def test_the_wheel_says_what_it_is(wheel: zipfile.ZipFile) -> None:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import socket
 import tarfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +21,7 @@ from covalent_braket_plugin.image_build import Contents, Recipe, context, conven
 from covalent_braket_plugin.local.jobs.containers import Containers
 from covalent_braket_plugin.protocol import PROTOCOL_VERSION, image_versions
 
+NOBODY = 65534
 HERE = Contents("3.12.4", version("cloudpickle"), "1.44.5", __version__, PROTOCOL_VERSION)
 
 
@@ -87,18 +91,30 @@ def test_without_an_engine_it_says_where_it_looked_and_how_to_get_one(
     assert "systemctl start docker" in str(raised.value)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may use every socket")
+@contextmanager
+def as_ordinary_user() -> Iterator[None]:
+    """Root may use every socket; for a moment it is nobody."""
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(NOBODY)
+    try:
+        yield
+    finally:
+        if root:
+            os.seteuid(0)
+
+
 def test_an_engine_that_may_not_be_used_is_told_from_one_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    import socket
-
     path = tmp_path / "socket"
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
+    with pytest.raises(ImageError, match="No container engine answers"):
+        connect()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(path))
         path.chmod(0)
-        monkeypatch.setenv("DOCKER_HOST", f"unix://{path}")
-        with pytest.raises(ImageError, match="may not be used by this user"):
+        with as_ordinary_user(), pytest.raises(ImageError, match="may not be used by this user"):
             connect()
 
 

@@ -17,6 +17,9 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from docker.errors import DockerException, NotFound
+from docker.types import LogConfig
+
 from covalent_braket_plugin.engine import connect
 from covalent_braket_plugin.errors import ImageError
 
@@ -39,11 +42,13 @@ def main(spec_file: str) -> NoReturn:
     signal.pthread_sigmask(signal.SIG_BLOCK, {ASK, KILL, ENDED})
     spec = json.loads(Path(spec_file).read_text())
     _die_with(spec["parent"])
-    container = _created(spec)
     try:
-        code = _run(container)
-    finally:
-        container.remove(force=True, v=True)
+        code = _run_new(spec)
+    except (ImageError, DockerException) as error:
+        # It has no program of its own that could say so.
+        text = f"The container cannot be run: {getattr(error, 'explanation', None) or error}"
+        Path(spec["failure"]).write_text(text)
+        sys.exit(text)
     if code == KILLED:
         # So that it counts as a process that was killed, not as one that said 137.
         sys.stdout.flush()
@@ -51,9 +56,17 @@ def main(spec_file: str) -> NoReturn:
     sys.exit(code)
 
 
-def _created(spec: dict[str, Any]) -> Container:
-    from docker.types import LogConfig
+def _run_new(spec: dict[str, Any]) -> int:
+    """Run a new container, which is removed afterwards; returns its exit code."""
+    container = _created(spec)
+    try:
+        return _run(container)
+    finally:
+        with contextlib.suppress(NotFound):  # the local Braket may have removed it
+            container.remove(force=True, v=True)
 
+
+def _created(spec: dict[str, Any]) -> Container:
     return connect().containers.create(
         spec["image"],
         ["train"],
@@ -115,7 +128,4 @@ def _die_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    try:
-        main(sys.argv[1])
-    except ImageError as problem:
-        sys.exit(str(problem))
+    main(sys.argv[1])

@@ -89,6 +89,7 @@ class Containers:
             "environment": container_environment(job, endpoint_url),
             "mounts": _mounts(job, tree),
             "labels": {LABEL_OWNER: self._owner, LABEL_JOB: job.arn},
+            "failure": str(tree.failure),
             "parent": os.getpid(),
         }
         tree.container.write_text(json.dumps(spec))
