@@ -91,10 +91,12 @@ def test_a_call_is_noted_once_and_a_jobs_by_its_credentials(tmp_path: Path) -> N
     for _ in range(2):
         record.add(Call("s3", "PutObject", "us-east-1", "dispatcher"))
     record.add(Call("braket", "CreateQuantumTask", "us-east-1", "other", in_job=True))
+    record.add(Call("s3", "ListBuckets", "us-east-1", "job"))
     (path,) = tmp_path.iterdir()
     assert path.read_text().splitlines() == [
         "dispatcher s3:PutObject",
         "job braket:CreateQuantumTask",
+        "worker s3:ListBuckets",
     ]
     assert read(tmp_path)["job"] == {"braket:CreateQuantumTask"}
 

@@ -19,7 +19,8 @@ DIRECTORY_VARIABLE = "LOCAL_BRAKET_CALLS_DIR"
 class CallRecord:
     """Adds a line ``caller service:Operation`` to a file of its own for each call of a new kind.
 
-    Calls with a job's credentials are the job's, whatever program made them.
+    Calls with a job's credentials are the job's, whatever program made them, and no others are:
+    what calls itself a worker elsewhere is noted as ``worker``.
 
     Args:
         directory: Where the file shall be; None to note nothing.
@@ -40,7 +41,7 @@ class CallRecord:
         """Note a call."""
         if self._file is None:
             return
-        caller = "job" if call.in_job else call.caller
+        caller = "job" if call.in_job else "worker" if call.caller == "job" else call.caller
         line = f"{caller} {call.service}:{call.operation or 'Unknown'}\n"
         with self._lock:
             if line in self._seen:
