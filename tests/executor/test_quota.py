@@ -125,7 +125,7 @@ async def test_electrons_that_wait_for_a_local_braket_that_is_replaced_fail_and_
 
     def all_uploaded_and_two_are_jobs() -> bool:
         calls = server.calls().get("dispatcher", {})
-        return calls.get("s3:PutObject") == 10 and calls.get("braket:CreateJob", 0) >= 2
+        return calls.get("s3:PutObject") == 15 and calls.get("braket:CreateJob", 0) >= 2
 
     await asyncio.to_thread(eventually, all_uploaded_and_two_are_jobs, 30)
     os.kill(server.info["pid"], signal.SIGKILL)
