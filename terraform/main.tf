@@ -10,7 +10,8 @@ locals {
   partition = data.aws_partition.current.partition
   region    = data.aws_region.current.id # .name in provider 5, .region in 6
 
-  bucket = coalesce(var.bucket_name, "amazon-braket-${var.name}-${local.region}-${local.account}")
+  bucket     = coalesce(var.bucket_name, "amazon-braket-${var.name}-${local.region}-${local.account}")
+  bucket_arn = "arn:${local.partition}:s3:::${local.bucket}" # known before the bucket is there
 }
 
 # --- bucket -----------------------------------------------------------------------------------
@@ -101,7 +102,7 @@ data "aws_iam_policy_document" "bucket" {
     sid       = "TlsOnly"
     effect    = "Deny"
     actions   = ["s3:*"]
-    resources = [aws_s3_bucket.braket.arn, "${aws_s3_bucket.braket.arn}/*"]
+    resources = [local.bucket_arn, "${local.bucket_arn}/*"]
 
     principals {
       type        = "*"

@@ -12,7 +12,12 @@ import click
 
 from covalent_braket_plugin.cli import config_file
 from covalent_braket_plugin.cli.config_file import Edit
-from covalent_braket_plugin.cli.deploy_view import ProgressView, config_table, plan_table
+from covalent_braket_plugin.cli.deploy_view import (
+    ProgressView,
+    config_table,
+    plan_table,
+    state_table,
+)
 from covalent_braket_plugin.cli.output import console, json_option, print_json
 from covalent_braket_plugin.cli.sources import Sources, config_path, gather, source_options
 from covalent_braket_plugin.errors import DeployError
@@ -126,16 +131,15 @@ def up(
     from covalent_braket_plugin.deploy.plans import changes
 
     opened = _open(name, gather(assignments, config, no_config))
-    with opened.proposing({"name": name, **_chosen(variables)}):
+    with opened.proposing({"name": name, **_chosen(variables)}) as accept:
         todo = changes(_planned(opened))
         _show_plan(todo, as_json, "Nothing has to be changed.")
         if dry_run:
             _print_if(as_json, {"name": name, "changes": _rows(todo)})
             return
         _ask(bool(todo) and not yes, f"Do this in account {opened.account}?")
-        opened.settle()
-        if todo:
-            _apply(opened, len(todo))
+        accept()
+    _apply(opened, len(todo))
     path = None if no_config else config or config_path(os.environ)
     edits = _tell_covalent(opened, path)
     _report_up(opened, path, edits, _rows(todo), list(assignments), as_json)
@@ -158,7 +162,7 @@ def status(
 
     The exit code is 0 if all is as it should be, 1 if something differs, 3 if nothing is deployed.
     """
-    from covalent_braket_plugin.deploy.plans import drift, resources
+    from covalent_braket_plugin.deploy.plans import resources
 
     if not _exists(name):
         _nothing(name, as_json)
@@ -168,14 +172,13 @@ def status(
         plan = _planned(opened)
     path = None if no_config else config or config_path(os.environ)
     edits = config_file.edits(path, opened.config_values()) if path else []
-    drifted = {change.address: change for change in drift(plan)}
-    found = [drifted.get(each.address, each) for each in resources(plan)]
+    found = resources(plan)
     differs = any(each.action != "keep" for each in found)
     if as_json:
         rows = _rows(found)
         print_json({"name": name, "resources": rows, "config": _edit_rows(edits)})
     else:
-        console().print(plan_table(found, verb="State"))
+        console().print(state_table(found))
         _say_config(path, edits)
         if differs:
             click.echo("\nTo mend it: covalent-braket deploy up")
@@ -209,14 +212,14 @@ def down(
         _nothing(name, as_json)
         return
     opened = _open(name, gather(assignments, config, no_config))
-    with opened.proposing({}):
+    with opened.proposing({}) as accept:
         plan = _planned(opened, destroy=True)
         todo = changes(plan)
         _show_plan(todo, as_json, "Nothing of it is there any more.")
         _demand_empty(plan, opened)
         _ask(bool(todo) and not yes, f"Remove this from account {opened.account}?")
-        if todo:
-            _apply(opened, len(todo))
+        accept()
+    _apply(opened, len(todo))
     path = None if no_config else config or config_path(os.environ)
     edits = _untell_covalent(opened, path)
     opened.workspace.remove()
@@ -260,6 +263,9 @@ def _planned(opened: Any, *, destroy: bool = False) -> dict[str, Any]:
 
 
 def _apply(opened: Any, total: int) -> None:
+    if not total:
+        opened.terraform.forget_plan()
+        return
     with ProgressView(console(stderr=True), total) as view:
         opened.terraform.apply(view.hear)
 

@@ -13,20 +13,33 @@ from rich.text import Text
 from covalent_braket_plugin.cli.config_file import Edit
 from covalent_braket_plugin.deploy.plans import Change
 
-__all__ = ["ProgressView", "config_table", "plan_table"]
+__all__ = ["ProgressView", "config_table", "plan_table", "state_table"]
 
 _STYLES = {"create": "green", "change": "yellow", "replace": "red", "destroy": "red"}
 
 
-def plan_table(changes: Iterable[Change], *, verb: str = "To do") -> Table:
+# What it says of a resource that something would have to be done to it.
+_STATES = {"create": "missing", "change": "differs", "replace": "differs", "destroy": "too many"}
+
+
+def plan_table(changes: Iterable[Change]) -> Table:
     """What is to happen to which resource."""
+    return _table("To do", ((change.action, change) for change in changes))
+
+
+def state_table(resources: Iterable[Change]) -> Table:
+    """Which resource is as it should be."""
+    return _table("State", ((_STATES.get(each.action, "fine"), each) for each in resources))
+
+
+def _table(title: str, rows: Iterable[tuple[str, Change]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in (verb, "Resource", "Name"):
-        table.add_column(title, overflow="fold")
-    for change in changes:
+    for heading in (title, "Resource", "Name"):
+        table.add_column(heading, overflow="fold")
+    for word, change in rows:
         detail = f" ({', '.join(change.attributes)})" if change.attributes else ""
-        row = (change.action, change.address, change.name + detail)
-        table.add_row(*(Text(cell, _STYLES.get(change.action, "")) for cell in row))
+        cells = (word, change.address, change.name + detail)
+        table.add_row(*(Text(cell, _STYLES.get(change.action, "")) for cell in cells))
     return table
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -85,23 +85,27 @@ class Deployment:
         return cls(workspace, terraform, clients, account)
 
     @contextmanager
-    def proposing(self, given: Mapping[str, Any]) -> Iterator[None]:
-        """Write new variables; if what is done with them fails, the old ones come back.
+    def proposing(self, given: Mapping[str, Any]) -> Iterator[Callable[[], None]]:
+        """Write new variables, for a plan; unless it is accepted, the old ones come back.
 
         Args:
             given: Variables that change; all others stay as they were chosen before.
+
+        Yields:
+            What accepts the plan.
         """
         before = self.workspace.variables()
         region = {"region": self.clients.region}
         self.workspace.prepare({**DEFAULTS, **before, **given, **region})
+        accepted: list[bool] = []
         try:
-            yield
-        except BaseException:
-            if before:
-                self.workspace.prepare(before)
-            raise
+            yield lambda: accepted.append(True)
+            if accepted:
+                self.settle()
         finally:
-            self.terraform.forget_plan()
+            if not accepted:
+                self.terraform.forget_plan()
+                self.workspace.put_variables(before)
 
     def settle(self) -> None:
         """Note where it is, before anything is made."""

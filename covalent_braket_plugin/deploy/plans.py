@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Change", "changes", "drift", "resources"]
+__all__ = ["Change", "changes", "resources"]
 
 _VERBS = {
     ("create",): "create",
@@ -43,18 +43,8 @@ def changes(plan: Mapping[str, Any]) -> list[Change]:
 
 def resources(plan: Mapping[str, Any]) -> list[Change]:
     """List all resources of the plan; data sources are not among them."""
-    return list(_read(plan.get("resource_changes", ())))
-
-
-def drift(plan: Mapping[str, Any]) -> list[Change]:
-    """List what somebody else has changed since."""
-    return [each for each in _read(plan.get("resource_drift", ())) if each.action != "keep"]
-
-
-def _read(entries: Any) -> Iterator[Change]:
-    for entry in entries:
-        if entry.get("mode") != "data":
-            yield _change(entry)
+    entries = plan.get("resource_changes", ())
+    return [_change(entry) for entry in entries if entry.get("mode") != "data"]
 
 
 def _change(entry: Mapping[str, Any]) -> Change:

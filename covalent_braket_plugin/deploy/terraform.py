@@ -132,7 +132,10 @@ class Terraform:
         Raises:
             DeployError: Something went wrong; what was done until then is in the state.
         """
-        self._stream(listener, "apply", PLAN_FILE)
+        try:
+            self._stream(listener, "apply", PLAN_FILE)
+        finally:
+            self.forget_plan()
 
     def forget_plan(self) -> None:
         """Remove the last plan."""

@@ -68,12 +68,19 @@ class Workspace:
                 old.unlink()
             for template in TEMPLATES.glob("*.tf"):
                 shutil.copyfile(template, self.directory / template.name)
-            self._write(VARIABLES_FILE, variables)
+            self.put_variables(variables)
         except OSError as error:
             raise DeployError(f"{self.directory} cannot be written to: {error}") from error
 
+    def put_variables(self, variables: Mapping[str, Any]) -> None:
+        """Write the variables; without any, as if none had been chosen."""
+        if variables:
+            self._write(VARIABLES_FILE, variables)
+        else:
+            (self.directory / VARIABLES_FILE).unlink(missing_ok=True)
+
     def variables(self) -> dict[str, Any]:
-        """The variables of the last `prepare`."""
+        """The variables that were chosen last; empty if none were."""
         return self._read(VARIABLES_FILE)
 
     def record(self) -> dict[str, Any]:
