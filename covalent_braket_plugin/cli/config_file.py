@@ -17,12 +17,9 @@ import toml
 
 from covalent_braket_plugin.cli.sources import config_section
 
-__all__ = ["Edit", "edits", "put", "restored"]
+__all__ = ["Edit", "edits", "put"]
 
 LOCK_SECONDS = 10
-UNSET = ""
-"""What an unset value is written as. A key that is taken out would come back: a Covalent server
-that runs keeps all that it has read, and writes it with every electron."""
 
 
 @dataclass(frozen=True)
@@ -50,24 +47,8 @@ def edits(path: Path, values: Mapping[str, Any]) -> list[Edit]:
     return [
         Edit(name, section.get(name), value)
         for name, value in values.items()
-        if section.get(name, UNSET) != value
+        if (section.get(name) or None) != (value or None)
     ]
-
-
-def restored(path: Path, written: Mapping[str, Any], before: Mapping[str, Any]) -> list[Edit]:
-    """Say what taking values out again would change: those that still are as we wrote them.
-
-    Args:
-        path: The file.
-        written: What we wrote.
-        before: What stood there before; it comes back.
-
-    Raises:
-        click.ClickException: The file cannot be read.
-    """
-    section = config_section(path)
-    ours = (name for name, value in written.items() if section.get(name) == value)
-    return [Edit(name, section[name], before.get(name) or UNSET) for name in ours]
 
 
 def put(path: Path, changes: list[Edit]) -> None:

@@ -19,7 +19,13 @@ from covalent_braket_plugin.cli.deploy_view import (
     state_table,
 )
 from covalent_braket_plugin.cli.output import console, json_option, print_json
-from covalent_braket_plugin.cli.sources import Sources, config_path, gather, source_options
+from covalent_braket_plugin.cli.sources import (
+    Sources,
+    config_path,
+    config_section,
+    gather,
+    source_options,
+)
 from covalent_braket_plugin.errors import DeployError
 
 __all__ = ["deploy"]
@@ -291,19 +297,18 @@ def _tell_covalent(opened: Any, path: Path | None) -> list[Edit]:
     if path is None:
         return []
     values = opened.config_values()
-    edits = config_file.edits(path, values)
-    earlier = opened.workspace.record().get("before", {})
-    before = {edit.name: edit.before for edit in edits if edit.name not in earlier}
-    opened.workspace.remember(written=values, before={**before, **earlier})
-    config_file.put(path, edits)
-    return edits
+    opened.remember_config(values, config_section(path))
+    return _put(path, values)
 
 
 def _untell_covalent(opened: Any, path: Path | None) -> list[Edit]:
     if path is None:
         return []
-    record = opened.workspace.record()
-    edits = config_file.restored(path, record.get("written", {}), record.get("before", {}))
+    return _put(path, opened.config_to_restore(config_section(path)))
+
+
+def _put(path: Path, values: Mapping[str, Any]) -> list[Edit]:
+    edits = config_file.edits(path, values)
     config_file.put(path, edits)
     return edits
 

@@ -92,9 +92,7 @@ def _open(manager: Any) -> Deployment:
         raise DeployError(f"--{wrong[0]} cannot be chosen when resources are made, but: {known}.")
     chosen = ExecutorInfraDefaults.model_validate(options).model_dump(exclude_unset=True)
     region = {"region": chosen["region"]} if chosen.get("region") else {}
-    deployment = Deployment.of(
-        chosen.get("name", DEFAULTS["name"]), settings_of(region, _section())
-    )
+    deployment = Deployment.of(DEFAULTS["name"], settings_of(region, _section()))
     workspace = deployment.workspace
     here = {"region": deployment.clients.region}
     workspace.prepare({**DEFAULTS, **workspace.variables(), **chosen, **here})
@@ -130,6 +128,7 @@ def _update_config(original: Callable[..., Any], manager: Any, path: str) -> Non
     Those that the deployment says nothing of stay as they are in the configuration file.
     """
     values = manager.deployment.config_values()
+    manager.deployment.remember_config(values, _section())
     deployed = ConfigParser(interpolation=None)
     deployed[EXECUTOR] = values
     with Path(path).open("w") as file:
@@ -140,7 +139,6 @@ def _update_config(original: Callable[..., Any], manager: Any, path: str) -> Non
         original(manager, path)
     finally:
         manager.ExecutorPluginDefaults = kept
-    manager.deployment.workspace.remember(written=values)
 
 
 class _OnlyThese:
@@ -158,10 +156,6 @@ def _down(original: Callable[..., Any], manager: Any, *args: Any, **options: Any
     from covalent._shared_files.config import set_config
 
     original(manager, *args, **options)
-    record = manager.deployment.workspace.record()
-    section = _section()
-    ours = (name for name, value in record.get("written", {}).items() if section.get(name) == value)
-    before = record.get("before", {})
-    # Not taken out: a server that runs would write them back (see ``cli/config_file.py``).
-    set_config({f"{SECTION}.{name}": before.get(name) or "" for name in ours})
+    restored = manager.deployment.config_to_restore(_section())
+    set_config({f"{SECTION}.{name}": value for name, value in restored.items()})
     manager.deployment.workspace.remove()

@@ -12,14 +12,22 @@ from covalent_braket_plugin import local_endpoint
 from covalent_braket_plugin.aws import Clients, clients_for
 from covalent_braket_plugin.deploy.models import ExecutorInfraDefaults, ExecutorPluginDefaults
 from covalent_braket_plugin.deploy.terraform import Terraform, find_program, program_environment
-from covalent_braket_plugin.deploy.workspace import Workspace
+from covalent_braket_plugin.deploy.workspace import DEFAULT_NAME, Workspace
 from covalent_braket_plugin.errors import DeployError, LocalBraketError, UnconfiguredError
 from covalent_braket_plugin.settings import Settings, resolve, with_local
 
 __all__ = ["Deployment", "settings_of", "what_is_in_the_way"]
 
-DEFAULTS: Mapping[str, Any] = {**ExecutorInfraDefaults().model_dump(), "tags": {}}
+DEFAULTS: Mapping[str, Any] = {
+    "name": DEFAULT_NAME,
+    **ExecutorInfraDefaults().model_dump(),
+    "tags": {},
+}
 """Every variable of the templates with its default."""
+
+UNSET = ""
+"""What an unset value is written as. A key that is taken out would come back: a Covalent server
+that runs keeps all that it has read, and writes it with every electron."""
 
 
 def settings_of(given: Mapping[str, object], config: Mapping[str, object]) -> Settings:
@@ -116,6 +124,28 @@ class Deployment:
         outputs = self.terraform.outputs()
         names = ExecutorPluginDefaults.model_fields
         return {name: str(outputs[name]) for name in names if outputs.get(name) is not None}
+
+    def remember_config(self, values: Mapping[str, str], section: Mapping[str, object]) -> None:
+        """Note what goes into ``[executors.braket]``, and what stands there until now.
+
+        Args:
+            values: What will be written.
+            section: The section as it is.
+        """
+        earlier = self.workspace.record().get("before", {})
+        before = {name: section[name] for name in values if section.get(name, UNSET) != UNSET}
+        self.workspace.remember(written=dict(values), before={**before, **earlier})
+
+    def config_to_restore(self, section: Mapping[str, object]) -> dict[str, object]:
+        """What ``[executors.braket]`` should say once the deployment is gone.
+
+        Args:
+            section: The section as it is; a value that is not the one we wrote stays.
+        """
+        record = self.workspace.record()
+        written, before = record.get("written", {}), record.get("before", {})
+        ours = (name for name, value in written.items() if section.get(name) == value)
+        return {name: before.get(name, UNSET) for name in ours}
 
 
 def _demand_same_place(workspace: Workspace, account: str, region: str, name: str) -> None:

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from pydantic import BaseModel, ConfigDict
 
-from covalent_braket_plugin.deploy.workspace import DEFAULT_NAME
-
 __all__ = ["ExecutorInfraDefaults", "ExecutorPluginDefaults"]
 
 
@@ -25,11 +23,14 @@ class ExecutorPluginDefaults(BaseModel):
 
 
 class ExecutorInfraDefaults(BaseModel):
-    """The variables of the templates that one word can express; ``tags`` is not among them."""
+    """The variables of the templates that ``covalent deploy`` can choose.
+
+    ``tags`` needs more than one word, and ``name`` would have to be said to ``covalent deploy
+    status`` and ``down`` too, which take no options: it is always the usual one.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = DEFAULT_NAME
     region: str | None = None
     bucket_name: str | None = None
     s3_prefix: str = "covalent"

@@ -21,9 +21,8 @@ from tests.support.braket_server import BraketServer
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 
+NAME = ("--name", "team-a")
 BUCKET = "amazon-braket-deploy-test"
-# Their first wait would be as long as ours.
-THEIR_OPTIONS = ("--name=theirs", "--expire_days=0")
 BEFORE = """
 [sdk]
 log_level = "debug"
@@ -92,7 +91,7 @@ def under_way(
     """`deploy up`, begun and not waited for: the provider itself waits for a minute until a
     bucket's lifecycle rules have stayed the same, in which another test runs."""
     user = deployer(tmp_path_factory.mktemp("home"), aws)
-    options = ("--bucket-name", BUCKET, "--tag", "team=blue", "--yes")
+    options = (*NAME, "--bucket-name", BUCKET, "--tag", "team=blue", "--yes")
     process = user.begin("covalent_braket_plugin.cli", "deploy", "up", *options)
     yield user, process
     if process.poll() is None:
@@ -107,8 +106,10 @@ def test_covalents_own_deploy_goes_the_whole_way(
     user = deployer(tmp_path, _without_docker(aws, tmp_path))
     covalent, s3 = ("covalent_dispatcher._cli.cli", "deploy"), local_braket.client("s3")
     bucket = "amazon-braket-theirs"
+    # With rules that expire objects this would take a minute more.
+    options = (f"--bucket_name={bucket}", "--expire_days=0")
 
-    user.end(user.begin(*covalent, "up", "braket", f"--bucket_name={bucket}", *THEIR_OPTIONS))
+    user.end(user.begin(*covalent, "up", "braket", *options))
     assert user.section()["s3_bucket_name"] == bucket
     assert user.section()["time_limit"] == 60
     s3.head_bucket(Bucket=bucket)
@@ -147,26 +148,26 @@ def test_up_status_and_down_go_the_whole_way(
         "s3_bucket_name": BUCKET,
         "s3_prefix": "covalent",
         "braket_job_execution_role_name": "arn:aws:iam::000000000000:role/service-role/"
-        "AmazonBraketJobsExecutionRole-covalent-braket",
+        "AmazonBraketJobsExecutionRole-team-a",
     }
     assert tomllib.loads(user.config.read_text())["sdk"] == {"log_level": "debug"}
     assert {"Key": "team", "Value": "blue"} in s3.get_bucket_tagging(Bucket=BUCKET)["TagSet"]
     rules = s3.get_bucket_lifecycle_configuration(Bucket=BUCKET)["Rules"]
     assert {rule["ID"] for rule in rules} == {"expire-payloads", "expire-results", "abort-uploads"}
-    workspace = user.home / ".local/share/covalent-braket/deploy/covalent-braket"
+    workspace = user.home / ".local/share/covalent-braket/deploy/team-a"
     assert stat.S_IMODE(workspace.stat().st_mode) == 0o700
 
     # A second look finds nothing to do.
-    out, _ = user.deploy("status", "--json")
+    out, _ = user.deploy("status", *NAME, "--json")
     assert {row["action"] for row in json.loads(out)["resources"]} == {"keep"}
 
     # What users stored is not deleted unless they say so, and what somebody removed is mended.
     s3.put_object(Bucket=BUCKET, Key="covalent/precious", Body=b"x")
     s3.delete_bucket_policy(Bucket=BUCKET)
-    _, refusal = user.deploy("down", "--yes", code=1)
+    _, refusal = user.deploy("down", *NAME, "--yes", code=1)
     assert f"the bucket {BUCKET} holds objects" in refusal
     assert "deploy up --force-destroy" in refusal
-    out, _ = user.deploy("up", "--force-destroy", "--yes", "--json")
+    out, _ = user.deploy("up", *NAME, "--force-destroy", "--yes", "--json")
     changed = {row["address"]: row["action"] for row in json.loads(out)["changes"]}
     assert changed == {
         "aws_s3_bucket.braket": "change",
@@ -174,9 +175,9 @@ def test_up_status_and_down_go_the_whole_way(
         "aws_ecr_repository.images": "change",
     }
 
-    user.deploy("down", "--yes")
+    user.deploy("down", *NAME, "--yes")
     assert BUCKET not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}
     assert user.section()["s3_bucket_name"] == "amazon-braket-by-hand"
     assert user.section()["braket_job_execution_role_name"] == ""
     assert not workspace.exists()
-    user.deploy("status", code=3)
+    user.deploy("status", *NAME, code=3)

@@ -34,7 +34,7 @@ def test_the_policies_are_those_of_the_table_of_permissions() -> None:
 
 def test_the_options_of_covalent_deploy_are_the_variables_with_their_defaults() -> None:
     variables = declared("variables.tf")
-    assert set(ExecutorInfraDefaults.model_fields) | {"tags"} == set(variables)
+    assert set(ExecutorInfraDefaults.model_fields) | {"name", "tags"} == set(variables)
     for name, field in ExecutorInfraDefaults.model_fields.items():
         found = re.search(r"^  default +=\s*(.+)$", variables[name], re.M)
         assert found is not None, name
