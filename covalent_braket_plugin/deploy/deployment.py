@@ -132,9 +132,14 @@ class Deployment:
             values: What will be written.
             section: The section as it is.
         """
-        earlier = self.workspace.record().get("before", {})
-        before = {name: section[name] for name in values if section.get(name, UNSET) != UNSET}
-        self.workspace.remember(written=dict(values), before={**before, **earlier})
+        record = self.workspace.record()
+        written, earlier = record.get("written", {}), record.get("before", {})
+        theirs = {
+            name: section[name]
+            for name in values
+            if section.get(name) not in (None, UNSET, written.get(name))
+        }
+        self.workspace.remember(written=dict(values), before={**earlier, **theirs})
 
     def config_to_restore(self, section: Mapping[str, object]) -> dict[str, object]:
         """What ``[executors.braket]`` should say once the deployment is gone.

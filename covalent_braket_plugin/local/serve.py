@@ -32,6 +32,7 @@ from covalent_braket_plugin.local.quantum.devices import DeviceCatalogue
 from covalent_braket_plugin.local.quantum.quantum_tasks import QuantumTasks
 from covalent_braket_plugin.local.quotas import PUBLISHED
 from covalent_braket_plugin.local.server.app import ControlRoute, LocalAws
+from covalent_braket_plugin.local.server.bucket_policies import count_loopback_as_tls
 from covalent_braket_plugin.local.server.call_record import CallRecord
 from covalent_braket_plugin.local.server.http_server import LoopbackServer
 from covalent_braket_plugin.local.server.rates import RateLimits
@@ -240,4 +241,5 @@ def _moto() -> Any:
     os.environ.pop("MOTO_ACCOUNT_ID", None)
     from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 
+    count_loopback_as_tls()
     return DomainDispatcherApplication(create_backend_app)
