@@ -4,7 +4,7 @@
 # the newest python3.x that is installed; PYTHON=/path/to/python chooses another.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-stop test lint format bench soak install clean
+.PHONY: help demo demo-stop test lint scan format bench soak install clean
 
 PYTHON ?=
 VENV ?= .venv
@@ -12,6 +12,8 @@ BIN := $(VENV)/bin
 SETUP := PYTHON="$(PYTHON)" VENV="$(VENV)" sh scripts/setup.sh
 DEV := $(VENV)/.installed-dev
 LOCAL := $(VENV)/.installed-local
+# checkov demands versions of many packages that are not ours: it has an environment of its own.
+SCAN_VENV := $(VENV)-scan
 
 help: ## List the commands
 	@echo "Commands:"
@@ -34,6 +36,11 @@ lint: $(DEV) ## Check style, types, layers and templates
 	@$(BIN)/python scripts/layers.py
 	@$(BIN)/cfn-lint assets/cloudformation/*.yaml
 	@$(BIN)/hadolint docker/Dockerfile
+	@if command -v terraform >/dev/null; then terraform -chdir=terraform fmt -check -diff -recursive; fi
+
+scan: $(SCAN_VENV)/.installed ## Look for weaknesses in the Terraform templates
+	@$(SCAN_VENV)/bin/checkov --directory terraform --framework terraform --skip-download \
+		--compact --quiet
 
 format: $(DEV) ## Put the sources into shape
 	@$(BIN)/ruff check --fix --quiet . || true
@@ -48,10 +55,15 @@ soak: $(DEV) ## Run many electrons through random faults for minutes (ARGS="--se
 install: $(DEV) ## Only set up .venv with everything that developing needs
 
 clean: demo-stop ## Remove what the commands made, .venv included
-	@rm -rf $(VENV) .demo build dist .mypy_cache .pytest_cache .ruff_cache
+	@rm -rf $(VENV) $(SCAN_VENV) .demo build dist .mypy_cache .pytest_cache .ruff_cache
 
 $(DEV): pyproject.toml scripts/setup.sh scripts/install.py
 	@$(SETUP) dev
+
+$(SCAN_VENV)/.installed: | $(DEV)
+	@$(BIN)/python -m venv --clear $(SCAN_VENV)
+	@$(SCAN_VENV)/bin/python -m pip install --quiet --disable-pip-version-check "checkov>=3.2,<4"
+	@touch $@
 
 $(LOCAL): pyproject.toml scripts/setup.sh scripts/install.py
 	@$(SETUP) local

@@ -12,12 +12,12 @@ import json
 import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import groupby
-from pathlib import Path
 from string import Template
 
+from covalent_braket_plugin.deploy.workspace import TEMPLATES
 from covalent_braket_plugin.permissions import CALLER, ROLE, Grant, When
 
-FILE = Path(__file__).parent.parent / "terraform" / "policies.tf"
+FILE = TEMPLATES / "policies.tf"
 HEAD = """\
 # Written by scripts/update_terraform.py from covalent_braket_plugin/permissions.py, where each
 # permission stands once with its reason: change it there.

@@ -113,4 +113,4 @@ class Workspace:
 
 def cloudformation_template() -> Path:
     """The CloudFormation template that makes the same resources."""
-    return ASSETS / "cloudformation" / "covalent-braket.yaml"
+    return ASSETS / "cloudformation" / "braket.yaml"

@@ -22,7 +22,7 @@ SWITCH = "COVALENT_BRAKET_TEST_TERRAFORM"
 REQUIRED = os.environ.get(SWITCH) == "require"
 
 PROVIDER = "terraform-provider-aws_v*"
-PLACES = ("/opt", "/usr/share/terraform", "/usr/local/share/terraform")
+PLACES = ("/opt", "/usr/share/terraform", "/usr/local/share", "/usr/local/lib")
 
 
 def require() -> Path:
