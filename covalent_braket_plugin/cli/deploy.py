@@ -14,8 +14,10 @@ from covalent_braket_plugin.cli import config_file
 from covalent_braket_plugin.cli.config_file import Edit
 from covalent_braket_plugin.cli.deploy_view import (
     ProgressView,
-    config_table,
+    change_rows,
+    edit_rows,
     plan_table,
+    say_config,
     state_table,
 )
 from covalent_braket_plugin.cli.output import console, json_option, print_json
@@ -141,14 +143,14 @@ def up(
         todo = changes(_planned(opened))
         _show_plan(todo, as_json, "Nothing has to be changed.")
         if dry_run:
-            _print_if(as_json, {"name": name, "changes": _rows(todo)})
+            _print_if(as_json, {"name": name, "changes": change_rows(todo)})
             return
         _ask(bool(todo) and not yes, f"Do this in account {opened.account}?")
         accept()
     _apply(opened, len(todo))
     path = None if no_config else config or config_path(os.environ)
     edits = _tell_covalent(opened, path)
-    _report_up(opened, path, edits, _rows(todo), list(assignments), as_json)
+    _report_up(opened, path, edits, change_rows(todo), list(assignments), as_json)
 
 
 @deploy.command(
@@ -181,11 +183,11 @@ def status(
     found = resources(plan)
     differs = any(each.action != "keep" for each in found)
     if as_json:
-        rows = _rows(found)
-        print_json({"name": name, "resources": rows, "config": _edit_rows(edits)})
+        rows = change_rows(found)
+        print_json({"name": name, "resources": rows, "config": edit_rows(edits)})
     else:
         console().print(state_table(found))
-        _say_config(path, edits)
+        say_config(path, edits)
         if differs:
             click.echo("\nTo mend it: covalent-braket deploy up")
     if differs or edits:
@@ -230,10 +232,10 @@ def down(
     edits = _untell_covalent(opened, path)
     opened.workspace.remove()
     if as_json:
-        print_json({"name": name, "changes": _rows(todo), "config": _edit_rows(edits)})
+        print_json({"name": name, "changes": change_rows(todo), "config": edit_rows(edits)})
     else:
         click.echo(f"Removed: {len(todo)} resources.")
-        _say_config(path, edits, "")
+        say_config(path, edits, "")
 
 
 # --- steps ------------------------------------------------------------------------------------
@@ -343,21 +345,13 @@ def _report_up(
 ) -> None:
     outputs = opened.terraform.outputs()
     if as_json:
-        where = {"config_file": str(path) if path else None, "config": _edit_rows(edits)}
+        where = {"config_file": str(path) if path else None, "config": edit_rows(edits)}
         print_json({"changes": rows, "outputs": outputs, **where})
         return
-    _say_config(path, edits)
+    say_config(path, edits)
     click.echo(f"\nWhoever runs Covalent's server needs the policy {outputs['caller_policy_arn']}")
     same = "".join(f" --set {assignment}" for assignment in assignments)
     click.echo(f"Next: covalent-braket doctor{same}")
-
-
-def _say_config(path: Path | None, edits: list[Edit], same: str = "says the same.") -> None:
-    if edits:
-        click.echo(f"\n{path}:")
-        console().print(config_table(edits))
-    elif path is not None and same:
-        click.echo(f"\n{path} {same}")
 
 
 def _nothing(name: str, as_json: bool) -> None:
@@ -369,19 +363,3 @@ def _nothing(name: str, as_json: bool) -> None:
 def _print_if(as_json: bool, value: object) -> None:
     if as_json:
         print_json(value)
-
-
-def _rows(changes: Iterable[Any]) -> list[dict[str, Any]]:
-    return [
-        {
-            "address": change.address,
-            "action": change.action,
-            "name": change.name,
-            "attributes": list(change.attributes),
-        }
-        for change in changes
-    ]
-
-
-def _edit_rows(edits: Iterable[Edit]) -> list[dict[str, Any]]:
-    return [{"name": edit.name, "before": edit.before, "after": edit.after} for edit in edits]

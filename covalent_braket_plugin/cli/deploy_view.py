@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any, Self
 
+import click
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn
 from rich.table import Table
 from rich.text import Text
 
 from covalent_braket_plugin.cli.config_file import Edit
+from covalent_braket_plugin.cli.output import console
 from covalent_braket_plugin.deploy.plans import Change
 
-__all__ = ["ProgressView", "config_table", "plan_table", "state_table"]
+__all__ = ["ProgressView", "change_rows", "edit_rows", "plan_table", "say_config", "state_table"]
 
 _STYLES = {"create": "green", "change": "yellow", "replace": "red", "destroy": "red"}
 
@@ -43,8 +46,7 @@ def _table(title: str, rows: Iterable[tuple[str, Change]]) -> Table:
     return table
 
 
-def config_table(edits: Iterable[Edit]) -> Table:
-    """What changes in the configuration file."""
+def _config_table(edits: Iterable[Edit]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for title in ("[executors.braket]", "Before", "Now"):
         table.add_column(Text(title), overflow="fold")
@@ -52,6 +54,33 @@ def config_table(edits: Iterable[Edit]) -> Table:
         cells = (edit.name, edit.before or "unset", edit.after or "unset")
         table.add_row(*(Text(str(cell)) for cell in cells))
     return table
+
+
+def say_config(path: Path | None, edits: list[Edit], same: str = "says the same.") -> None:
+    """Say what changes in the configuration file, if there is one to be changed."""
+    if edits:
+        click.echo(f"\n{path}:")
+        console().print(_config_table(edits))
+    elif path is not None and same:
+        click.echo(f"\n{path} {same}")
+
+
+def change_rows(changes: Iterable[Change]) -> list[dict[str, Any]]:
+    """The same as `plan_table`, for programs."""
+    return [
+        {
+            "address": change.address,
+            "action": change.action,
+            "name": change.name,
+            "attributes": list(change.attributes),
+        }
+        for change in changes
+    ]
+
+
+def edit_rows(edits: Iterable[Edit]) -> list[dict[str, Any]]:
+    """What changes in the configuration file, for programs."""
+    return [{"name": edit.name, "before": edit.before, "after": edit.after} for edit in edits]
 
 
 class ProgressView:

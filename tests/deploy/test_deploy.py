@@ -161,6 +161,11 @@ def test_up_status_and_down_go_the_whole_way(
     out, _ = user.deploy("status", *NAME, "--json")
     assert {row["action"] for row in json.loads(out)["resources"]} == {"keep"}
 
+    # And with what was made, a job runs.
+    checked, _ = user.end(user.begin("covalent_braket_plugin.cli", "doctor", "--run", "--json"))
+    assert BUCKET in checked
+    assert "AmazonBraketJobsExecutionRole-team-a" in checked
+
     # What users stored is not deleted unless they say so, and what somebody removed is mended.
     s3.put_object(Bucket=BUCKET, Key="covalent/precious", Body=b"x")
     s3.delete_bucket_policy(Bucket=BUCKET)
