@@ -47,6 +47,7 @@ Examples:
   covalent-braket deploy up --set region=us-east-1
   covalent-braket deploy status
   covalent-braket deploy down
+  covalent-braket deploy template                      the same for CloudFormation
 """,
 )
 def deploy() -> None:
@@ -236,6 +237,22 @@ def down(
     else:
         click.echo(f"Removed: {len(todo)} resources.")
         say_config(path, edits, "")
+
+
+@deploy.command(
+    short_help="Where the CloudFormation templates are.",
+    epilog="""\b
+Examples:
+  covalent-braket deploy template
+  covalent-braket deploy template --cross-account     a role for a platform that acts for you
+""",
+)
+@click.option("--cross-account", is_flag=True, help="The one of a role for another account.")
+def template(cross_account: bool) -> None:
+    """Print the path of a CloudFormation template, for those who do without Terraform."""
+    from covalent_braket_plugin.deploy.workspace import cloudformation_template
+
+    click.echo(cloudformation_template("cross-account-role" if cross_account else "braket"))
 
 
 # --- steps ------------------------------------------------------------------------------------

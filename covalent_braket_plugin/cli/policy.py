@@ -10,10 +10,10 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from covalent_braket_plugin.aws import clients_for
+from covalent_braket_plugin.aws import Clients, clients_for
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
 from covalent_braket_plugin.cli.sources import gather, likely_account, source_options
-from covalent_braket_plugin.errors import LocalBraketError
+from covalent_braket_plugin.errors import BraketPluginError, LocalBraketError
 from covalent_braket_plugin.permissions import (
     CALLER,
     PUSHER,
@@ -32,7 +32,11 @@ from covalent_braket_plugin.settings import Settings, check_complete
 
 __all__ = ["policy"]
 
-_account_option = click.option("--account", metavar="DIGITS", help="AWS account of the jobs.")
+_account_option = click.option(
+    "--account",
+    metavar="DIGITS",
+    help="AWS account of the jobs; unset: the one that AWS says you call as.",
+)
 _explain_option = click.option(
     "--explain", is_flag=True, help="Say of each permission why it is needed."
 )
@@ -184,9 +188,17 @@ def _scope(settings: Settings, account: str | None) -> Scope:
     return scope_of(
         settings,
         region=clients.region,
-        account=account or likely_account(settings),
+        account=account or _account(clients, settings),
         partition=clients.partition,
     )
+
+
+def _account(clients: Clients, settings: Settings) -> str:
+    """The account that the jobs would be in, as STS says; a likely one if it does not."""
+    try:
+        return clients.account_id()
+    except BraketPluginError:
+        return likely_account(settings)
 
 
 def _explain(permissions: Iterable[Grant], scope: Scope, as_json: bool) -> None:

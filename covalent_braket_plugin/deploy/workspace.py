@@ -111,6 +111,6 @@ class Workspace:
         temporary.replace(path)
 
 
-def cloudformation_template() -> Path:
-    """The CloudFormation template that makes the same resources."""
-    return ASSETS / "cloudformation" / "braket.yaml"
+def cloudformation_template(name: str = "braket") -> Path:
+    """A CloudFormation template: ``braket``, the same resources, or ``cross-account-role``."""
+    return ASSETS / "cloudformation" / f"{name}.yaml"

@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from covalent_braket_plugin.cli import main
+from tests.support.braket_server import BraketServer
 
 ACCOUNT = "123456789012"
 
@@ -40,11 +41,22 @@ def test_a_policy_names_bucket_prefix_and_role_of_the_settings() -> None:
     assert "MakeUsualBucket" not in found
 
 
-def test_without_an_account_a_sample_stands_for_it_and_a_note_says_so() -> None:
+def test_without_credentials_a_sample_account_stands_for_it_and_a_note_says_so() -> None:
     result = run("policy", "role", "--set", "region=us-east-1")
     assert ACCOUNT in result.stdout
     assert "--account" in result.stderr
     json.loads(result.stdout)
+
+
+def test_with_credentials_sts_says_which_account_it_is(
+    local_braket: BraketServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", local_braket.endpoint_url)
+    result = run("policy", "role", "--set", "region=us-east-1")
+    assert "amazon-braket-us-east-1-000000000000" in result.stdout
+    assert result.stderr == ""
 
 
 def test_a_given_account_is_used_without_a_note() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import venv
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -35,3 +36,18 @@ def commands(tmp_path_factory: pytest.TempPathFactory) -> Path:
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m covalent_braket_plugin.cli "$@"\n')
     command.chmod(0o755)
     return folder
+
+
+@pytest.fixture(scope="session")
+def aws_cli(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with AWS's own command line: in a place of its own, as it wants another botocore."""
+    folder = tmp_path_factory.mktemp("aws-cli")
+    venv.create(folder, with_pip=True)
+    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "awscli"]
+    done = subprocess.run(install, capture_output=True, text=True, timeout=150)
+    if done.returncode:
+        pytest.skip(f"AWS's command line cannot be installed: {done.stderr.strip()[-500:]}")
+    only_it = folder / "only"
+    only_it.mkdir()
+    (only_it / "aws").symlink_to(folder / "bin" / "aws")
+    return only_it
