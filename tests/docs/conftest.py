@@ -43,7 +43,7 @@ def aws_cli(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with AWS's own command line: in a place of its own, as it wants another botocore."""
     folder = tmp_path_factory.mktemp("aws-cli")
     venv.create(folder, with_pip=True)
-    install = [folder / "bin" / "python", "-m", "pip", "install", "--quiet", "awscli"]
+    install = [str(folder / "bin" / "python"), "-m", "pip", "install", "--quiet", "awscli"]
     done = subprocess.run(install, capture_output=True, text=True, timeout=150)
     if done.returncode:
         pytest.skip(f"AWS's command line cannot be installed: {done.stderr.strip()[-500:]}")

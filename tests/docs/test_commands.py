@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,7 +46,5 @@ def test_a_documented_command_exists_with_its_options(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "requirements.txt").touch()
-    try:
+    with contextlib.suppress(click.exceptions.Exit):  # --help, --version
         parse(main, COMMAND, words(line))
-    except click.exceptions.Exit as end:  # --help, --version
-        assert end.exit_code == 0
