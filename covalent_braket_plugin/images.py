@@ -6,17 +6,15 @@ AWS's own images say their Python in a tag, for which ECR is asked as the Braket
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
 from covalent_braket_plugin.aws import Clients, translated
-from covalent_braket_plugin.errors import AwsError
+from covalent_braket_plugin.errors import AwsError, may_pass
 from covalent_braket_plugin.payload import own_versions
 from covalent_braket_plugin.permissions import AWS_IMAGE_ACCOUNT
 from covalent_braket_plugin.protocol import Versions, image_versions
+from covalent_braket_plugin.remembered import Remembered
 from covalent_braket_plugin.settings import Settings
 
 __all__ = ["Held", "image_uri", "versions_of"]
@@ -29,6 +27,10 @@ USUAL_PYTHON = "3.12"
 
 REMEMBERED_SECONDS = 3600.0
 """AWS changes its images a few times a year, and moves the tag `latest` with them."""
+
+SILENCE_SECONDS = 60.0
+"""Where ECR cannot be reached at all, as in a private subnet, each try takes seconds: hundreds of
+electrons must not make one each."""
 
 
 @dataclass(frozen=True)
@@ -43,9 +45,13 @@ class Held:
     versions: Versions
     doubt: AwsError | None = None
 
+    @property
+    def may_become_sure(self) -> bool:
+        """Whether ECR may say another time what it did not say."""
+        return self.doubt is not None and may_pass(self.doubt)
 
-_known: dict[Hashable, tuple[float, Held]] = {}
-_lock = threading.Lock()
+
+_known: Remembered[Held] = Remembered()
 
 
 def image_uri(settings: Settings, region: str) -> str:
@@ -53,30 +59,33 @@ def image_uri(settings: Settings, region: str) -> str:
     return settings.ecr_image_uri or BASE_IMAGE.format(region=region)
 
 
-def versions_of(settings: Settings, clients: Clients) -> Held:
-    """Find out what the image of an executor's jobs holds; asks ECR at most once an hour."""
+def versions_of(settings: Settings, clients: Clients, known: Remembered[Held] = _known) -> Held:
+    """Find out what the image of an executor's jobs holds; asks ECR at most once an hour.
+
+    Args:
+        settings: The executor's settings.
+        clients: Who asks.
+        known: What was found out before.
+    """
     uri = image_uri(settings, clients.region)
     said = image_versions(uri)
     if not settings.script_mode:
         return Held(said)
     if said.python:
         return _with_own_cloudpickle(said.python)
-    key = clients.identity_key, uri
-    with _lock:  # one electron asks, the others wait
-        until, known = _known.get(key, (0.0, None))
-        if known is None or time.monotonic() >= until:
-            known = _ask(clients, uri)
-            # Not to have been answered says nothing about the next time.
-            if known.doubt is None or not known.doubt.transient:
-                _known[key] = time.monotonic() + REMEMBERED_SECONDS, known
-        return known
+    return known.get((clients.identity_key, uri), lambda: _ask(clients, uri), _seconds)
+
+
+def _seconds(held: Held) -> float:
+    return SILENCE_SECONDS if held.may_become_sure else REMEMBERED_SECONDS
 
 
 def _ask(clients: Clients, uri: str) -> Held:
     try:
         return _with_own_cloudpickle(_python_in_tags(clients, uri))
     except AwsError as error:
-        return _with_own_cloudpickle(USUAL_PYTHON, error)
+        # It is kept: not what it happened in.
+        return _with_own_cloudpickle(USUAL_PYTHON, error.with_traceback(None))
 
 
 def _with_own_cloudpickle(python: str, doubt: AwsError | None = None) -> Held:

@@ -191,8 +191,9 @@ def prepare_again(ctx: Context, staged: Keys, task: Task) -> Prepared | None:
         None if the payload is not there any more.
 
     Raises:
-        AwsError: S3 or STS refused.
+        AwsError: S3, STS or IAM refused.
         SettingError: A setting breaks a limit of the service.
+        UnconfiguredError: No role is named, and the account's default one was not found.
     """
     keys = staged.of_attempt(task.attempt)
     sha256 = ctx.storage.reuse(staged, keys)

@@ -7,6 +7,7 @@ import logging
 from covalent_braket_plugin import images, packing
 from covalent_braket_plugin.aws import Clients
 from covalent_braket_plugin.errors import VersionMismatchError
+from covalent_braket_plugin.images import Held
 from covalent_braket_plugin.packing import Group
 from covalent_braket_plugin.protocol import Mismatch
 from covalent_braket_plugin.settings import Settings
@@ -36,16 +37,16 @@ def check_versions(group: Group, settings: Settings, clients: Clients) -> None:
     if not problems:
         return
     errors = [problem for problem in problems if strict(settings)[problem.kind]]
-    if errors and held.doubt is not None and held.doubt.transient:
-        raise held.doubt
-    text = _refusal(group, settings, clients, (errors or problems)[0])
+    if errors and held.doubt is not None and held.may_become_sure:
+        raise held.doubt.with_traceback(None)  # the same one may be raised many times
+    image = images.image_uri(settings, clients.region)
+    text = _refusal(group, settings, image, held, (errors or problems)[0])
     if errors:
         raise VersionMismatchError(text)
     log.warning("%s", text)
 
 
-def _refusal(group: Group, settings: Settings, clients: Clients, problem: Mismatch) -> str:
-    image = images.image_uri(settings, clients.region)
+def _refusal(group: Group, settings: Settings, image: str, held: Held, problem: Mismatch) -> str:
     head = f"{group.main.name}() was not submitted: {problem.text} in the image {image}. "
     setting = "python_mismatch" if problem.kind == "python" else "version_mismatch"
     anyway = f'{setting}="warn" submits it all the same.'
@@ -54,7 +55,7 @@ def _refusal(group: Group, settings: Settings, clients: Clients, problem: Mismat
             f"{head}Use an image with Python {group.versions.python}, or run the workflow with "
             f"the image's versions. {anyway}"
         )
-    theirs = images.versions_of(settings, clients).versions.python
+    theirs = held.versions.python
     ours = ".".join(group.versions.python.split(".")[:2])
     return (
         f"{head}AWS's own Braket images have Python {theirs}: run Covalent and the workflow with "

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Hashable
 from fnmatch import fnmatchcase
 
 from covalent_braket_plugin import request
 from covalent_braket_plugin.aws import Clients, translated
 from covalent_braket_plugin.errors import AccessError, CredentialsError, UnconfiguredError
 from covalent_braket_plugin.permissions import DEFAULT_ROLE_NAME
+from covalent_braket_plugin.remembered import Remembered
 from covalent_braket_plugin.settings import Settings
 
 __all__ = ["default_role", "role_of"]
@@ -17,8 +16,10 @@ __all__ = ["default_role", "role_of"]
 # The Braket SDK looks for the same (``AwsSession.get_default_jobs_role``).
 _PATH, _, _NAME = f"/{DEFAULT_ROLE_NAME}".rpartition("/")
 
-_found: dict[Hashable, str] = {}
-_lock = threading.Lock()
+REMEMBERED_SECONDS = 3600.0
+"""The role may be removed, and made anew under another name."""
+
+_found: Remembered[str] = Remembered()
 
 
 def role_of(settings: Settings, clients: Clients) -> str:
@@ -37,7 +38,7 @@ def role_of(settings: Settings, clients: Clients) -> str:
 
 
 def default_role(clients: Clients) -> str:
-    """ARN of the role that Braket's console has created in the account; asked for once.
+    """ARN of the role that Braket's console has created in the account; asked for once an hour.
 
     Raises:
         UnconfiguredError: There is none, or this identity may not look.
@@ -45,11 +46,7 @@ def default_role(clients: Clients) -> str:
     """
     # The keys of an identity may become those of another account.
     key = clients.identity_key, clients.account_id()
-    with _lock:  # one electron asks, the others wait
-        known = _found.get(key)
-        if known is None:
-            known = _found[key] = _look(clients)
-        return known
+    return _found.get(key, lambda: _look(clients), lambda role: REMEMBERED_SECONDS)
 
 
 def _look(clients: Clients) -> str:

@@ -20,6 +20,7 @@ from covalent_braket_plugin.errors import (
 )
 from covalent_braket_plugin.payload import own_versions
 from covalent_braket_plugin.protocol import Versions
+from covalent_braket_plugin.remembered import Remembered
 from covalent_braket_plugin.settings import resolve
 from tests.support.braket_server import BraketServer
 
@@ -57,8 +58,9 @@ class Account:
         """A client of the account's owner, who sets things up and looks at what came of them."""
         return self.server.client(service, "us-west-2", access_key=self.number)
 
-    def held(self, **more: Any) -> images.Held:
-        return images.versions_of(resolve({**self.settings, **more}, {}, {}), self.clients)
+    def held(self, known: Remembered[images.Held] | None = None, **more: Any) -> images.Held:
+        settings = resolve({**self.settings, **more}, {}, {})
+        return images.versions_of(settings, self.clients, *([] if known is None else [known]))
 
     async def run(self, function: Callable[..., Any], *args: Any, **more: Any) -> Any:
         settings = {**self.settings, "poll_freq": 0.3, "give_up_after": 1.0, **more}
@@ -173,11 +175,29 @@ def test_who_may_not_ask_for_the_image_is_told_its_usual_python(account: Account
     assert account.held() == held  # a refusal stays for a while
 
 
-def test_silence_of_the_registry_is_no_answer_for_long(account: Account) -> None:
+def test_silence_of_the_registry_is_no_answer_for_long_and_not_met_by_each_electron(
+    account: Account,
+) -> None:
+    now = [0.0]
+    known: Remembered[images.Held] = Remembered(lambda: now[0])
     account.server.faults({"operation": "ecr:BatchGetImage", "kind": "drop", "times": 0})
-    assert isinstance(account.held().doubt, UnreachableError)
+    assert isinstance(account.held(known).doubt, UnreachableError)
     account.server.faults()
-    assert account.held().doubt is None
+    assert account.held(known).may_become_sure
+    now[0] = images.SILENCE_SECONDS
+    assert account.held(known).doubt is None
+
+
+@pytest.mark.usefixtures("other_python")
+def test_expired_credentials_say_nothing_of_the_image_for_long(account: Account) -> None:
+    expired = {"kind": "error", "code": "ExpiredToken", "status": 403}
+    account.server.faults({"operation": "ecr:BatchGetImage", "times": 0, **expired})
+    now = [0.0]
+    known: Remembered[images.Held] = Remembered(lambda: now[0])
+    assert isinstance(account.held(known).doubt, CredentialsError)
+    account.server.faults()
+    now[0] = images.SILENCE_SECONDS
+    assert account.held(known).versions.python == "3.99"
 
 
 def test_tag_with_a_python_needs_no_question(account: Account) -> None:
