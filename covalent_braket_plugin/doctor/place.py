@@ -27,7 +27,6 @@ _SOURCES = {
     "container-role": "the container's role",
     "custom-process": "the process that the AWS profile names",
     "env": "the environment (AWS_ACCESS_KEY_ID)",
-    "explicit": "the local Braket, which takes any key",
     "iam-role": "the instance's role",
     "login": "aws login",
     "shared-credentials-file": "the credentials file",
@@ -68,10 +67,10 @@ def _complete(found: Settings) -> tuple[Settings, Clients]:
 
 
 def _origins(found: Settings) -> str:
-    """Names of the settings that are not at their default, by where they come from."""
+    """Names of the settings that have a value not by default, by where they come from."""
     by_source: dict[str, list[str]] = {}
     for name, source in found.sources.items():
-        if source != "default":
+        if source != "default" and getattr(found, name) is not None:
             kind = "environment" if source.startswith("environment") else source
             by_source.setdefault(_SHOWN.get(kind, kind), []).append(name)
     said = [f"{', '.join(sorted(names))} from {source}" for source, names in by_source.items()]
@@ -118,10 +117,18 @@ def identity(exam: Exam) -> Result:
         account=exam.account,
         partition=exam.clients.partition,
     )
-    said = "assume_role_arn" if exam.settings.assume_role_arn else _SOURCES.get(source, source)
+    said = _credentials_of(exam.settings, source)
     found = f"{exam.caller_arn}, account {exam.account}, from {said}"
     if exam.caller_arn.endswith(":root"):
         return warning(
             found, "Use a user or role with the policy of: covalent-braket policy caller"
         )
     return ok(found)
+
+
+def _credentials_of(found: Settings, source: str) -> str:
+    if found.assume_role_arn:
+        return "assume_role_arn"
+    if found.local:
+        return "the local Braket, which takes any key"
+    return _SOURCES.get(source, source)

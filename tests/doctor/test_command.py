@@ -30,6 +30,8 @@ def test_a_fresh_local_braket_is_fit() -> None:
     lines = result.stdout.splitlines()
     assert lines[0].split() == ["Check", "State", "Found"]
     assert lines[-1] == f"{len(CHECKS)} ok"
+    assert "from the local Braket, which takes any key" in " ".join(result.stdout.split())
+    assert "kms_key_id" not in result.stdout  # it has no value
     assert result.stderr == ""
 
 

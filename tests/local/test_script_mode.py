@@ -144,9 +144,11 @@ def test_a_source_that_is_not_there_fails_the_job(lab: Lab) -> None:
     assert job["failureReason"].startswith("AlgorithmError: Unable to download code.")
 
 
-def test_a_fault_of_s3_is_outlived(lab: Lab) -> None:
-    lab.faults({"operation": "s3:GetObject", "kind": "error", "caller": "job", "times": 2})
+@pytest.mark.parametrize("kind", ["error", "truncate"])
+def test_a_fault_of_s3_is_outlived(lab: Lab, kind: str) -> None:
+    lab.faults({"operation": "s3:GetObject", "kind": kind, "times": 2})
     assert run(lab, "pack.source:plain")["status"] == "COMPLETED"
+    assert not lab.control("GET", "faults")["faults"], "both were met"
 
 
 def test_a_source_that_is_no_archive_fails_the_job(lab: Lab) -> None:

@@ -28,7 +28,7 @@ import urllib.request
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
-from http.client import HTTPException
+from http.client import HTTPException, IncompleteRead
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,8 @@ __all__ = ["main"]
 ARCHIVES = ("gzip", "zip")
 BASE_VARIABLE = "SAGEMAKER_BASE_DIR"
 PAUSES_SECONDS = (0.1, 0.4, 1.6)
+TIMEOUT_SECONDS = 60
+"""As botocore's own, to connect and to read."""
 COMMAND = "python braket_container.py"
 
 
@@ -201,8 +203,11 @@ def _get(url: str, target: Path) -> None:
     request = urllib.request.Request(url, headers=dict(signed.headers.items()))
     # No proxy stands between a job and this machine.
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    with opener.open(request) as answer, target.open("wb") as file:
+    with opener.open(request, timeout=TIMEOUT_SECONDS) as answer, target.open("wb") as file:
         shutil.copyfileobj(answer, file)
+        got, whole = file.tell(), int(answer.headers["Content-Length"])
+    if got < whole:  # nothing else says that the connection broke off
+        raise IncompleteRead(b"", whole - got)
 
 
 def _unpack(archive: Path, compression: str, target: Path) -> None:
