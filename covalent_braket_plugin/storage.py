@@ -228,9 +228,15 @@ class Storage:
         try:
             with translated("GetObject"):
                 self.clients.s3.get_object(**where)["Body"].read()
-        finally:
-            with translated("DeleteObject"):
-                self.clients.s3.delete_object(**where)
+        except AwsError:
+            with contextlib.suppress(AwsError):  # the first refusal is the one to tell
+                self._delete(where)
+            raise
+        self._delete(where)
+
+    def _delete(self, where: dict[str, str]) -> None:
+        with translated("DeleteObject"):
+            self.clients.s3.delete_object(**where)
 
     # --- collect -----------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 
 from covalent_braket_plugin.doctor.exam import Exam
-from covalent_braket_plugin.doctor.findings import Result, failed, ok
+from covalent_braket_plugin.doctor.findings import Result, failed, ok, warning
 from covalent_braket_plugin.errors import AccessError, CredentialsError, NotFoundError
 
 __all__ = ["bucket", "name_rule", "write"]
@@ -77,9 +77,21 @@ def write(exam: Exam) -> Result:
     except (CredentialsError, NotFoundError):
         raise
     except AccessError as error:
+        if error.operation == "DeleteObject":
+            return _not_deleted(error, f"s3://{exam.bucket}/{key}")
         return failed(
             f"{error} (s3://{exam.bucket}/{key})",
             f"Allow s3:{error.operation} there: covalent-braket policy caller; also see the "
             "bucket's policy and the key's",
         )
     return ok(f"an object under {prefix or 'the root'} was written, read and deleted")
+
+
+def _not_deleted(error: AccessError, left: str) -> Result:
+    """Electrons run all the same; AWS's own AmazonBraketFullAccess does not allow it."""
+    return warning(
+        f"an object was written and read, and may not be deleted: {error}. Payloads and results "
+        f"stay in the bucket and cost, as does {left}",
+        "Allow s3:DeleteObject: covalent-braket policy caller, or have the bucket's lifecycle "
+        "rules expire objects",
+    )

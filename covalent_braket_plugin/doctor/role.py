@@ -41,8 +41,9 @@ MAKE_ROLE = (
     "covalent-braket deploy up makes one; by hand: aws iam create-role, with the policies "
     "of: covalent-braket policy trust, covalent-braket policy role"
 )
-NICE_ACTIONS = frozenset({"s3:AbortMultipartUpload"})
-"""AWS's own policy for jobs lacks it: without it, parts of a broken upload stay and cost."""
+NICE_ACTIONS = frozenset({"s3:AbortMultipartUpload", "s3:DeleteObject"})
+"""AWS's own policies for Braket lack them: without them, parts of a broken upload stay and cost, as
+do payloads and results."""
 
 
 def exists(exam: Exam) -> Result:

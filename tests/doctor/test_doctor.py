@@ -217,12 +217,29 @@ def test_a_bucket_needs_brakets_prefix_or_tag(
     assert patient.see("bucket name", s3_bucket_name=name).state == "ok"
 
 
-@pytest.mark.parametrize("operation", ["PutObject", "GetObject", "DeleteObject"])
-def test_a_bucket_must_be_there_to_write_read_and_delete(patient: Patient, operation: str) -> None:
-    patient.server.faults({**DENIED, "operation": f"s3:{operation}"})
+@pytest.mark.parametrize("operation", ["PutObject", "GetObject"])
+@pytest.mark.parametrize("more", [(), ("DeleteObject",)])
+def test_a_bucket_must_be_there_to_write_and_read(
+    patient: Patient, operation: str, more: tuple[str, ...]
+) -> None:
+    patient.server.faults(*({**DENIED, "operation": f"s3:{name}"} for name in (operation, *more)))
     found = patient.see("bucket access")
     assert found.state == "failed"
     assert f"Allow s3:{operation}" in found.fix
+
+
+def test_a_bucket_from_which_nothing_may_be_deleted_is_a_warning(patient: Patient) -> None:
+    patient.server.faults({**DENIED, "operation": "s3:DeleteObject"})
+    found = patient.see("bucket access")
+    assert found.state == "warning"
+    assert "Payloads and results stay in the bucket" in found.found
+    assert "Allow s3:DeleteObject" in found.fix
+
+
+def test_a_caller_that_may_delete_nothing_gets_a_warning(patient: Patient) -> None:
+    found = patient.see("own permissions", keys=patient.user(*but("s3:DeleteObject")))
+    assert found.state == "warning"
+    assert "s3:DeleteObject" in found.found
 
 
 def test_nothing_is_left_in_the_bucket(patient: Patient, new_bucket: Callable[..., str]) -> None:
