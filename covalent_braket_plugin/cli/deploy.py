@@ -231,7 +231,7 @@ def down(
     _apply(opened, len(todo))
     path = None if no_config else config or config_path(os.environ)
     edits = _untell_covalent(opened, path)
-    opened.workspace.remove()
+    opened.forget()
     if as_json:
         print_json({"name": name, "changes": change_rows(todo), "config": edit_rows(edits)})
     else:
@@ -291,8 +291,14 @@ def _apply(opened: Any, total: int) -> None:
     if not total:
         opened.terraform.forget_plan()
         return
-    with ProgressView(console(stderr=True), total) as view:
-        opened.terraform.apply(view.hear)
+    try:
+        with ProgressView(console(stderr=True), total) as view:
+            opened.terraform.apply(view.hear)
+    except KeyboardInterrupt:
+        raise DeployError(
+            "Interrupted. What was done until then is noted: `covalent-braket deploy up` goes on "
+            "from there, `deploy down` removes it."
+        ) from None
 
 
 def _ask(wanted: bool, question: str) -> None:

@@ -158,4 +158,4 @@ def _down(original: Callable[..., Any], manager: Any, *args: Any, **options: Any
     original(manager, *args, **options)
     restored = manager.deployment.config_to_restore(_section())
     set_config({f"{SECTION}.{name}": value for name, value in restored.items()})
-    manager.deployment.workspace.remove()
+    manager.deployment.forget()

@@ -145,12 +145,31 @@ class Deployment:
         """What ``[executors.braket]`` should say once the deployment is gone.
 
         Args:
-            section: The section as it is; a value that is not the one we wrote stays.
+            section: The section as it is; a value that is not the one we wrote stays, and so does
+                one that another deployment wrote as well.
         """
         record = self.workspace.record()
         written, before = record.get("written", {}), record.get("before", {})
-        ours = (name for name, value in written.items() if section.get(name) == value)
-        return {name: before.get(name, UNSET) for name in ours}
+        others = [other.record().get("written", {}) for other in self.workspace.neighbours()]
+        return {
+            name: before.get(name, UNSET)
+            for name, value in written.items()
+            if section.get(name) == value and all(value != each.get(name) for each in others)
+        }
+
+    def forget(self) -> None:
+        """Remove the workspace of what is gone; no other deployment will bring back its names."""
+        record = self.workspace.record()
+        written, before = record.get("written", {}), record.get("before", {})
+        for other in self.workspace.neighbours():
+            theirs = other.record().get("before", {})
+            kept = {
+                name: before.get(name, UNSET) if value == written.get(name) else value
+                for name, value in theirs.items()
+            }
+            if kept != theirs:
+                other.remember(before=kept)
+        self.workspace.remove()
 
 
 def _demand_same_place(workspace: Workspace, account: str, region: str, name: str) -> None:

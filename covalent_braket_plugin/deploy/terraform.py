@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from covalent_braket_plugin.errors import DeployError
 
@@ -170,17 +172,45 @@ class Terraform:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
-        try:
+        with _stopped_in_order(process):
             for event in _events(process, others):
                 if _is_error(event):
                     problems.append(_diagnostic(event["diagnostic"]))
                 listener(event)
-        except KeyboardInterrupt:
-            process.wait()  # the same Ctrl-C has reached it: it stops in good order
-            raise
         if process.wait():
-            raise DeployError("\n".join(problems) or _plain_error(command, "".join(others)))
+            said = "\n".join(dict.fromkeys(problems))
+            raise DeployError(said or _plain_error(command, "".join(others)))
+
+
+@contextmanager
+def _stopped_in_order(process: subprocess.Popen[str]) -> Iterator[None]:
+    """Have Terraform stop in good order, whatever ends this program.
+
+    Terraform answers an interrupt by waiting for what it has begun, and notes it in its state. Were
+    it killed, by a terminal that is closed or by a pipe that nobody reads, things would be left on
+    AWS of which it knows nothing, and which keep it from making them again.
+    """
+
+    def stop(number: int, frame: object) -> NoReturn:
+        process.send_signal(signal.SIGINT)
+        raise KeyboardInterrupt
+
+    names = ("SIGINT", "SIGTERM", "SIGHUP")
+    numbers = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    heard = [each for each in numbers if signal.getsignal(each) is not signal.SIG_IGN]  # nohup
+    before = {number: signal.signal(number, stop) for number in heard}
+    try:
+        yield
+    except BaseException as error:  # also if nobody reads what we print
+        if not isinstance(error, KeyboardInterrupt):
+            process.send_signal(signal.SIGINT)
+        process.communicate()
+        raise
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _events(process: subprocess.Popen[str], others: list[str]) -> Iterator[Event]:

@@ -52,6 +52,11 @@ class Workspace:
         """Terraform's state."""
         return self.directory / STATE_FILE
 
+    def neighbours(self) -> list[Workspace]:
+        """The workspaces of this user's other deployments."""
+        records = self.directory.parent.glob(f"*/{RECORD_FILE}")
+        return [Workspace(each.parent) for each in records if each.parent != self.directory]
+
     def prepare(self, variables: Mapping[str, Any]) -> None:
         """Put the templates of this version and the variables there; all else stays.
 

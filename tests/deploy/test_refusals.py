@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import sys
 import tomllib
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from covalent_braket_plugin.aws import clients_for
 from covalent_braket_plugin.cli import config_file, main
+from covalent_braket_plugin.deploy.deployment import Deployment
 from covalent_braket_plugin.deploy.terraform import Terraform
 from covalent_braket_plugin.deploy.workspace import Workspace, cloudformation_template
 from covalent_braket_plugin.errors import DeployError
+from covalent_braket_plugin.settings import resolve
 from tests.support import terraform
 from tests.support.braket_server import BraketServer
 
@@ -88,6 +94,74 @@ def test_what_was_never_deployed_need_not_be_removed() -> None:
     result = deploy("status", "--json")
     assert result.exit_code == 3
     assert json.loads(result.stdout)["resources"] == []
+
+
+def deployment(
+    home: Path, name: str, written: dict[str, str], before: dict[str, str]
+) -> Deployment:
+    """A deployment as `deploy up` leaves it in its workspace; nothing is on AWS."""
+    workspace = Workspace(home / "deploy" / name)
+    workspace.prepare({})
+    workspace.remember(written=written, before=before)
+    nobody = clients_for(resolve({"region": "us-east-1"}, {}, {}))
+    return Deployment(workspace, Terraform("terraform", workspace.directory, {}), nobody, "")
+
+
+def test_a_deployment_that_goes_leaves_what_another_has_written(home: Path) -> None:
+    first = deployment(home, "first", {"region": "us-east-1", "s3_bucket_name": "one"}, {})
+    second = {"region": "us-east-1", "s3_bucket_name": "two"}
+    deployment(home, "second", second, {"region": "us-east-1", "s3_bucket_name": "one"})
+    assert first.config_to_restore(second) == {}
+
+
+def test_a_deployment_does_not_bring_back_the_names_of_one_that_is_gone(home: Path) -> None:
+    names = ("one", "two", "three")
+    first, second, third = (
+        deployment(home, name, {"s3_bucket_name": name}, {"s3_bucket_name": before})
+        for name, before in zip(names, ("by-hand", "one", "two"), strict=True)
+    )
+    second.forget()
+    first.forget()
+    assert third.config_to_restore({"s3_bucket_name": "three"}) == {"s3_bucket_name": "by-hand"}
+
+
+SLOW_TERRAFORM = """
+import os, signal, sys, time
+def stop(*_):
+    time.sleep(0.5)
+    os.write(1, b'{"type": "log"}\\n')  # whom nobody reads, a pipe kills
+    open("state", "w").write("noted")
+    sys.exit(1)
+signal.signal(signal.SIGINT, stop)
+os.write(1, b'{"type": "log"}\\n')
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_terraform_notes_what_it_did_whatever_ends_us(tmp_path: Path, number: int) -> None:
+    def end(event: object) -> None:
+        os.kill(os.getpid(), number)
+
+    with pytest.raises(KeyboardInterrupt):
+        slow_terraform(tmp_path).apply(end)
+    assert (tmp_path / "state").read_text() == "noted"
+
+
+def test_terraform_notes_what_it_did_if_nobody_reads_what_we_say(tmp_path: Path) -> None:
+    def print_it(event: object) -> None:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        slow_terraform(tmp_path).apply(print_it)
+    assert (tmp_path / "state").read_text() == "noted"
+
+
+def slow_terraform(folder: Path) -> Terraform:
+    path = folder / "slow"
+    path.write_text(f"#!{sys.executable}\n{SLOW_TERRAFORM}")
+    path.chmod(0o755)
+    return Terraform(str(path), folder, {})
 
 
 @pytest.mark.slow
