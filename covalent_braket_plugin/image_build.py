@@ -9,7 +9,7 @@ import io
 import json
 import re
 import tarfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -226,11 +226,23 @@ def _build(
         said += [line for line in str(answer.get("stream", "")).splitlines() if line.strip()]
         if "error" in answer:
             tail = "\n".join(said[-15:])
-            raise ImageError(f"The image cannot be built: {answer['error'].strip()}\n{tail}")
+            raise ImageError(f"{_why(answer['error'].strip(), said)}\n{tail}")
         built = (answer.get("aux") or {}).get("ID", built)
         if told := _told(answer):
             progress(told)
     return built
+
+
+def _why(error: str, said: Sequence[str]) -> str:
+    """Say what failed, and what to do if it was the first thing, to fetch the base image."""
+    text = f"The image cannot be built: {error}"
+    if not said or not said[-1].partition(": ")[2].startswith("FROM "):
+        return text
+    return (
+        f"{text}\nThe base image cannot be fetched. See whether this machine reaches its registry "
+        "(the engine has a proxy setting of its own), or build on an image that is here already: "
+        "--from IMAGE."
+    )
 
 
 def _told(answer: Mapping[str, Any]) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
@@ -35,6 +34,8 @@ __all__ = ["image"]
 BRAKET_PLATFORM = "linux/amd64"
 """All of Braket's instance types have x86-64 processors."""
 LINE_CHARACTERS = 100
+PYTHONS = ("3.11", "3.12", "3.13")
+"""Those that this package supports: electrons are of no other."""
 
 
 @click.group(
@@ -87,8 +88,11 @@ def build_command(
     """Build an image with the worker, boto3, the cloudpickle of here, and your requirements."""
     if python and base:
         raise click.UsageError("--python goes with the public base image; --from brings its own.")
-    if python and not re.fullmatch(r"3\.\d+", python):
-        raise click.UsageError(f"--python {python}: write it as 3.12.")
+    if python and python not in PYTHONS:
+        raise click.UsageError(
+            f"--python {python}: use the Python that dispatches, one of {', '.join(PYTHONS)}. "
+            "Another cannot load its electrons."
+        )
     text = requirements.read_text() if requirements else ""
     recipe = Recipe(python or _own_minor(), base, text, target or None, network)
     with _spinner("Building") as say:

@@ -59,7 +59,15 @@ def state_dir_option(command: Command) -> Command:
     )(command)
 
 
-@local.command(short_help="Start it.")
+@local.command(
+    short_help="Start it.",
+    epilog="""\b
+Examples:
+  covalent-braket local start
+  covalent-braket local start --quotas default    as tight as a new AWS account
+  covalent-braket local start --runner docker     images of your own run in containers
+""",
+)
 @state_dir_option
 @click.option("--port", type=click.IntRange(0, 65535), default=0, help="0 picks a free one.")
 @click.option(
@@ -152,7 +160,13 @@ def status(state_dir: Path | None, as_json: bool) -> None:
         raise click.exceptions.Exit(STOPPED)
 
 
-@local.command(short_help="Print variables for AWS programs.")
+@local.command(
+    short_help="Print variables for AWS programs.",
+    epilog="""\b
+Examples:
+  eval "$(covalent-braket local env)"
+""",
+)
 @state_dir_option
 def env(state_dir: Path | None) -> None:
     """Print the variables with which any AWS program uses the local Braket."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,12 @@ from rich.text import Text
 
 from covalent_braket_plugin.aws import Clients, clients_for
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
-from covalent_braket_plugin.cli.sources import gather, likely_account, source_options
+from covalent_braket_plugin.cli.sources import (
+    account_digits,
+    gather,
+    likely_account,
+    source_options,
+)
 from covalent_braket_plugin.errors import BraketPluginError, LocalBraketError
 from covalent_braket_plugin.permissions import (
     CALLER,
@@ -35,6 +41,7 @@ __all__ = ["policy"]
 _account_option = click.option(
     "--account",
     metavar="DIGITS",
+    callback=account_digits,
     help="AWS account of the jobs; unset: the one that AWS says you call as.",
 )
 _explain_option = click.option(
@@ -152,14 +159,20 @@ def image(
 
 
 @policy.command(
+    short_help="Print who may take the role: Braket, or a platform in another account.",
     epilog="""\b
 Examples:
   covalent-braket policy trust > trust.json
   aws iam create-role --role-name Runner --assume-role-policy-document file://trust.json
   covalent-braket policy trust --platform 111122223333 --external-id our-id
-"""
+""",
 )
-@click.option("--platform", metavar="DIGITS", help="Trust this AWS account instead of Braket.")
+@click.option(
+    "--platform",
+    metavar="DIGITS",
+    callback=account_digits,
+    help="Trust this AWS account instead of Braket.",
+)
 @click.option("--external-id", metavar="TEXT", help="What the platform has to say.")
 @click.option("--partition", default="aws", show_default=True, help="Of the platform's account.")
 def trust(platform: str | None, external_id: str | None, partition: str) -> None:
@@ -182,6 +195,7 @@ def _scope(settings: Settings, account: str | None) -> Scope:
             "Start it with: covalent-braket local start"
         )
     check_complete(settings)
+    _demand_same_account(settings, account)
     clients = clients_for(settings)
     if "alias/" in (settings.kms_key_id or ""):
         note("IAM knows no aliases of keys: put the key's id in place of the * behind key/.")
@@ -191,6 +205,18 @@ def _scope(settings: Settings, account: str | None) -> Scope:
         account=account or _account(clients, settings),
         partition=clients.partition,
     )
+
+
+def _demand_same_account(settings: Settings, account: str | None) -> None:
+    """Refuse another account than that of the jobs' role: Braket would, too."""
+    role = settings.braket_job_execution_role_name or ""
+    found = re.search(r"::(\d{12}):", role)
+    if account and found and found[1] != account:
+        raise click.UsageError(
+            f"--account {account}: braket_job_execution_role_name={role} is of another account, "
+            "and jobs run in that of their role. Set the role of this account, or leave --account "
+            "out."
+        )
 
 
 def _account(clients: Clients, settings: Settings) -> str:

@@ -55,8 +55,9 @@ Examples:
   covalent-braket local status            where it runs
   covalent-braket settings                every setting, and where its value comes from
   covalent-braket render --set local=yes  the exact CreateJob request, not sent
-  covalent-braket policy caller           the IAM policy that the server needs
   covalent-braket doctor                  is everything there that a job needs?
+  covalent-braket deploy up --dry-run     what it would make on AWS; makes nothing
+  covalent-braket policy caller           the IAM policy that the server needs
   covalent-braket jobs orphans            jobs that nobody waits for
   covalent-braket image build             an image of your own for jobs
 """,

@@ -10,7 +10,12 @@ import click
 
 from covalent_braket_plugin.aws import clients_for
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
-from covalent_braket_plugin.cli.sources import gather, likely_account, source_options
+from covalent_braket_plugin.cli.sources import (
+    account_digits,
+    gather,
+    likely_account,
+    source_options,
+)
 from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.permissions import DEFAULT_ROLE_NAME
 from covalent_braket_plugin.protocol import Keys, Task
@@ -33,7 +38,7 @@ Examples:
 )
 @click.option("--electron", default="my_electron", show_default=True, help="The function's name.")
 @click.option("--lattice", default="my_workflow", show_default=True, help="The workflow's name.")
-@click.option("--account", metavar="DIGITS", help="AWS account to show.")
+@click.option("--account", metavar="DIGITS", callback=account_digits, help="AWS account to show.")
 @source_options
 @json_option
 def render(

@@ -19,6 +19,7 @@ from covalent_braket_plugin.settings import BY_NAME, Settings, resolve, unknown,
 
 __all__ = [
     "Sources",
+    "account_digits",
     "config_path",
     "config_section",
     "gather",
@@ -112,6 +113,15 @@ def config_section(path: Path) -> dict[str, object]:
         raise click.ClickException(f"{path} cannot be read: {error}") from error
     section = content.get("executors", {}).get("braket", {})
     return dict(section) if isinstance(section, dict) else {}
+
+
+def account_digits(
+    context: click.Context, parameter: click.Parameter, account: str | None
+) -> str | None:
+    """Check an account that an option names; IAM may take a policy with a wrong one."""
+    if account is not None and not re.fullmatch("[0-9]{12}", account):
+        raise click.BadParameter(f"{account!r} is not an AWS account: write its 12 digits.")
+    return account
 
 
 def likely_account(settings: Settings) -> str:

@@ -36,6 +36,12 @@ IDENTITY_VARIABLES = (
 )
 """What says who calls AWS, and where: replaced as a whole, so that identities do not mix."""
 
+_ABOUT_PROVIDERS = (
+    "Terraform has to fetch its AWS provider here, once. Behind a proxy set HTTPS_PROXY; without a "
+    "network name a mirror in the file of TF_CLI_CONFIG_FILE "
+    "(https://developer.hashicorp.com/terraform/cli/config/config-file#provider-installation)."
+)
+
 Event = Mapping[str, Any]
 Listener = Callable[[Event], None]
 
@@ -108,7 +114,13 @@ class Terraform:
         Raises:
             DeployError: They cannot be had.
         """
-        self._text("init", "-no-color")
+        try:
+            self._text("init", "-no-color")
+        except DeployError as error:
+            # In Terraform's words: "Failed to query available provider packages", "... install ..."
+            if not re.search(r"Failed to (query|install) .*provider", str(error)):
+                raise
+            raise DeployError(f"{error}\n{_ABOUT_PROVIDERS}") from error
 
     def plan(self, *, destroy: bool = False) -> dict[str, Any]:
         """Look at what is there, and work out what has to be done; changes nothing.

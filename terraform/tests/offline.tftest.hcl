@@ -60,10 +60,21 @@ run "defaults" {
   }
 
   assert {
-    condition = {
-      for rule in aws_s3_bucket_lifecycle_configuration.braket[0].rule : rule.id => try(rule.expiration[0].days, 0)
-    } == { "expire-payloads" = 30, "expire-results" = 30, "abort-uploads" = 0 }
-    error_message = "Payloads and results expire after 30 days."
+    condition = toset([
+      for rule in aws_s3_bucket_lifecycle_configuration.braket[0].rule :
+      "${rule.status} ${coalesce(rule.filter[0].prefix, "all")} ${try(rule.expiration[0].days, 0)}"
+    ]) == toset(["Enabled covalent/ 30", "Enabled jobs/ 30", "Enabled all 0"])
+    error_message = "Payloads and results expire after 30 days, and nothing else does."
+  }
+
+  assert {
+    condition     = one(aws_s3_bucket_ownership_controls.braket.rule).object_ownership == "BucketOwnerEnforced"
+    error_message = "Access lists of objects have no say."
+  }
+
+  assert {
+    condition     = jsondecode(aws_ecr_lifecycle_policy.images.policy).rules[0].selection == { tagStatus = "any", countType = "imageCountMoreThan", countNumber = 20 }
+    error_message = "Old images are not kept for ever."
   }
 
   assert {
@@ -142,8 +153,15 @@ run "with_key_and_budget" {
   }
 
   assert {
-    condition     = aws_budgets_budget.braket[0].limit_amount == "100" && length(aws_budgets_budget.braket[0].notification) == 2
-    error_message = "The budget warns twice."
+    condition     = aws_budgets_budget.braket[0].limit_amount == "100"
+    error_message = "The budget is the amount that was asked for."
+  }
+
+  assert {
+    condition = toset([
+      for each in aws_budgets_budget.braket[0].notification : "${each.threshold} ${join(" ", each.subscriber_email_addresses)}"
+    ]) == toset(["80 team@example.com", "100 team@example.com"])
+    error_message = "The address is told at 80 % and at 100 %."
   }
 }
 
@@ -161,12 +179,14 @@ run "variables_are_checked" {
   command = plan
 
   variables {
-    name        = "My_Team"
-    region      = "us-east"
-    bucket_name = "my-bucket"
-    s3_prefix   = "/covalent/"
-    expire_days = -1
-    kms_key_arn = "alias/mine"
+    name               = "My_Team"
+    region             = "us-east"
+    bucket_name        = "my-bucket"
+    s3_prefix          = "/covalent/"
+    expire_days        = -1
+    kms_key_arn        = "alias/mine"
+    monthly_budget_usd = -1
+    budget_email       = "team"
   }
 
   expect_failures = [
@@ -176,5 +196,7 @@ run "variables_are_checked" {
     var.s3_prefix,
     var.expire_days,
     var.kms_key_arn,
+    var.monthly_budget_usd,
+    var.budget_email,
   ]
 }

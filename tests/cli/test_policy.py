@@ -92,6 +92,30 @@ def test_an_alias_of_a_key_cannot_stand_in_a_policy_and_a_note_says_so() -> None
     assert "key/*" in result.stdout
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["policy", "caller", "--account", "12345"],
+        ["policy", "trust", "--platform", "acme", "--external-id", "ours"],
+        ["render", "--account", "1234-5678-9012"],
+    ],
+    ids=" ".join,
+)
+def test_an_account_that_is_none_is_refused(command: list[str]) -> None:
+    result = run(*command)
+    assert result.exit_code == 2
+    assert "write its 12 digits" in result.stderr
+
+
+def test_a_policy_is_for_the_account_of_the_jobs_role() -> None:
+    role = f"braket_job_execution_role_name=arn:aws:iam::{ACCOUNT}:role/Runner"
+    wanted = ("--set", "region=us-east-1", "--set", role, "--account")
+    assert run("policy", "caller", *wanted, ACCOUNT).exit_code == 0
+    result = run("policy", "caller", *wanted, "111122223333")
+    assert result.exit_code == 2
+    assert "is of another account" in result.stderr
+
+
 def test_trust_is_in_braket_alone_or_in_a_platform_with_an_external_id() -> None:
     assert "braket.amazonaws.com" in run("policy", "trust").stdout
     platform = run("policy", "trust", "--platform", "1" * 12, "--external-id", "ours").stdout

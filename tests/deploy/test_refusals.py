@@ -190,6 +190,22 @@ def test_an_error_of_a_command_without_json_is_one_paragraph(tmp_path: Path) -> 
         Terraform(str(failing), tmp_path, {}).init()
 
 
+@pytest.mark.slow
+def test_a_provider_that_cannot_be_fetched_is_told_with_what_to_do(
+    home: Path, local_braket: BraketServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terraform.require()
+    empty = home / "empty"
+    empty.mkdir()
+    settings = {**local_braket.environment(), **terraform.environment(home, empty)}
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    result = deploy("up", "--yes")
+    assert result.exit_code == 1
+    assert "hashicorp/aws" in result.stderr
+    assert "set HTTPS_PROXY; without a network name a mirror" in result.stderr
+
+
 def test_only_what_changes_is_written_and_all_else_stays(tmp_path: Path) -> None:
     path = tmp_path / "covalent.conf"
     path.write_text('[sdk]\nlog_level = "debug"\n[executors.braket]\nstorage = 40\nregion = "x"\n')

@@ -1,8 +1,9 @@
-"""Every command line of ours in the documentation is one that the command understands."""
+"""Every command line of ours in documentation and help is one that the command understands."""
 
 from __future__ import annotations
 
 import contextlib
+import re
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +25,17 @@ def command_lines() -> Iterator[tuple[str, str]]:
                 yield fence.page.name, line.strip()
 
 
+def examples(command: click.Command = main, name: str = COMMAND) -> Iterator[tuple[str, str]]:
+    """The command and the text of each example in its help, and in that of its subcommands."""
+    for line in (command.epilog or "").splitlines():
+        if line.strip().startswith(f"{COMMAND} "):
+            # What stands behind an example says what it does.
+            yield name, re.split(r"\s{2,}", line.strip())[0]
+    if isinstance(command, click.Group):
+        for sub, each in command.commands.items():
+            yield from examples(each, f"{name} {sub}")
+
+
 def words(line: str) -> list[str]:
     """The arguments, without comments, redirections and what comes after a pipe."""
     found = shlex.split(line, comments=True)[1:]
@@ -40,9 +52,9 @@ def parse(command: click.Command, name: str, arguments: list[str]) -> None:
             parse(subcommand, found or name, rest)
 
 
-@pytest.mark.parametrize(("page", "line"), list(command_lines()), ids=str)
+@pytest.mark.parametrize(("where", "line"), [*command_lines(), *examples()], ids=str)
 def test_a_documented_command_exists_with_its_options(
-    page: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    where: str, line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "requirements.txt").touch()

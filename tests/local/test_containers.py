@@ -188,6 +188,13 @@ def test_a_build_that_fails_says_what_pip_said(base: str, tmp_path: Path) -> Non
     assert "Traceback" not in done.stderr
 
 
+def test_a_base_that_cannot_be_fetched_is_told_with_what_to_do(engine: DockerEngine) -> None:
+    done = image("build", "--from", "127.0.0.1:1/none:1")
+    assert done.returncode == 1
+    assert "127.0.0.1:1" in done.stderr
+    assert "build on an image that is here already: --from IMAGE" in done.stderr
+
+
 # Running the worker
 
 

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import socket
 import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib.metadata import version
+from importlib.metadata import metadata, version
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
 from covalent_braket_plugin import __version__
 from covalent_braket_plugin.bundle import worker_files
+from covalent_braket_plugin.cli import main
+from covalent_braket_plugin.cli.image import PYTHONS
 from covalent_braket_plugin.engine import connect
 from covalent_braket_plugin.errors import ImageError, LocalBraketError
 from covalent_braket_plugin.image_build import Contents, Recipe, context, conventional_tag
@@ -89,6 +93,19 @@ def test_without_an_engine_it_says_where_it_looked_and_how_to_get_one(
     with pytest.raises(ImageError, match="No container engine answers at DOCKER_HOST") as raised:
         connect()
     assert "systemctl start docker" in str(raised.value)
+
+
+@pytest.mark.parametrize("python", ["3.9", "3.14", "3.12.4", "latest"])
+def test_a_python_that_no_electron_is_of_is_refused(python: str) -> None:
+    result = CliRunner().invoke(main, ["image", "build", "--python", python])
+    assert result.exit_code == 2
+    assert "one of 3.11, 3.12, 3.13" in result.stderr
+
+
+def test_the_pythons_of_images_are_those_of_this_package() -> None:
+    about = str(metadata("covalent-braket-plugin"))
+    known = re.findall(r"^Classifier: .* :: (3\.\d+)$", about, re.M)
+    assert tuple(known) == PYTHONS
 
 
 @contextmanager
