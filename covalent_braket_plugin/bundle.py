@@ -98,7 +98,10 @@ def _cloudpickle() -> Iterator[tuple[str, bytes]]:
         raise ModuleNotFoundError("cloudpickle", name="cloudpickle")
     for path in Path(found.origin).parent.glob("*.py"):
         yield f"packages/cloudpickle/{path.name}", path.read_bytes()
-    # So that pip and the worker see this version and not the image's.
+    # So that pip and the worker see this version and not the image's. If an electron's requirements
+    # want another one, pip takes away what the record names and fails without one: the code stays.
     here = version("cloudpickle")
+    folder = f"cloudpickle-{here}.dist-info"
     about = f"Metadata-Version: 2.1\nName: cloudpickle\nVersion: {here}\n"
-    yield f"packages/cloudpickle-{here}.dist-info/METADATA", about.encode()
+    yield f"packages/{folder}/METADATA", about.encode()
+    yield f"packages/{folder}/RECORD", f"{folder}/METADATA,,\n{folder}/RECORD,,\n".encode()

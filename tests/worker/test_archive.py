@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import os
 import signal
+import subprocess
 import sys
 import tarfile
 import venv
+import zipfile
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,10 +30,14 @@ START = "from covalent_braket_job.start import run; run()"
 @pytest.fixture(scope="session")
 def bare_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Without Covalent, cloudpickle and this package: less than AWS's own images hold."""
-    folder = tmp_path_factory.mktemp("bare")
+    return bare(tmp_path_factory.mktemp("bare"), *BOTO3)
+
+
+def bare(folder: Path, *packages: str) -> Path:
+    """Make an interpreter that holds these packages and no others."""
     venv.create(folder, symlinks=True)
     name = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    for package in BOTO3:
+    for package in packages:
         found = find_spec(package)
         assert found is not None
         assert found.origin is not None
@@ -172,6 +178,40 @@ def test_hooks_and_file_transfers_by_s3_need_no_covalent(
     assert code == 0, err
     assert value_of(job) == ("given", "hello you, bash")
     assert s3.get_object(Bucket=bucket, Key="made.txt")["Body"].read() == b"result"
+
+
+# As AWS's images are: in a virtual environment pip leaves alone what is outside of it.
+WITHOUT_VIRTUAL_ENVIRONMENT = """
+import sys
+sys.base_prefix = sys.prefix
+from pip._internal.cli.main import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_electrons_requirements_may_want_another_cloudpickle(tmp_path: Path) -> None:
+    wheel = tmp_path / "cloudpickle-99.0-py3-none-any.whl"
+    about = {
+        "METADATA": "Metadata-Version: 2.1\nName: cloudpickle\nVersion: 99.0\n",
+        "WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+        "RECORD": "cloudpickle-99.0.dist-info/RECORD,,\n",
+    }
+    with zipfile.ZipFile(wheel, "w") as file:
+        for name, text in about.items():
+            file.writestr(f"cloudpickle-99.0.dist-info/{name}", text)
+    python = bare(tmp_path / "bare", "pip")
+    with tarfile.open(fileobj=io.BytesIO(bundle.archive()), mode="r:gz") as tar:
+        tar.extractall(tmp_path)
+    packages = tmp_path / "covalent_braket_job/packages"
+    arguments = ("install", "--no-index", "--no-deps", "--disable-pip-version-check", str(wheel))
+    done = subprocess.run(
+        [python, "-c", WITHOUT_VIRTUAL_ENVIRONMENT, *arguments],
+        env={"PYTHONPATH": str(packages), "PIP_CONFIG_FILE": os.devnull},
+        capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "Successfully installed cloudpickle-99.0" in done.stdout
+    assert (packages / "cloudpickle/cloudpickle.py").is_file(), "the worker still needs it"
 
 
 def hooks_of(electron: Any) -> Any:
