@@ -192,17 +192,17 @@ def context(requirements: str) -> bytes:
 
 def _check_requirements(text: str) -> None:
     for number, line in enumerate(text.splitlines(), 1):
-        if re.match(r"\s*(-r|-c|-e|--requirement|--constraint|--editable|file:|\.|/)", line):
-            raise ImageError(
-                f"Line {number} of the requirements ({line.strip()}) names a file, which is not "
-                "there when the image is built. Write what it says into the one file, or put the "
-                "package on an index or into a repository."
-            )
         if re.search(r"https?://[^/\s]*@", line):
             raise ImageError(
                 f"Line {number} of the requirements has a user or password in its address, which "
                 "everybody who pulls the image could read. Build a base image that has the "
                 "package, and name it with --from."
+            )
+        if re.match(r"\s*(-r|-c|-e|--requirement|--constraint|--editable|file:|\.|/)", line):
+            raise ImageError(
+                f"Line {number} of the requirements ({line.strip()}) names a file, which is not "
+                "there when the image is built. Write what it says into the one file, or put the "
+                "package on an index or into a repository."
             )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from docker import DockerClient
     from docker.models.images import Image
 
-__all__ = ["Layers", "Repository", "find_image", "find_repository", "push"]
+__all__ = ["Layers", "Repository", "find_image", "find_repository", "parsed", "push"]
 
 # Private registries only: Braket takes no others (CreateJob's pattern of containerImage.uri).
 _URI = re.compile(r"(\d{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?/([^:@]+)")
@@ -73,7 +73,7 @@ def find_repository(clients: Clients, named: str, *, create: bool = False) -> Re
         ImageError: The name cannot be one, is of another region, or there is none.
         AwsError: ECR refused to answer.
     """
-    registry, name = _parsed(named, clients.region)
+    registry, name = parsed(named, clients.region)
     asked: dict[str, Any] = {"registryId": registry} if registry else {}
     try:
         with translated("DescribeRepositories"):
@@ -133,8 +133,12 @@ def push(
     return f"{repository.uri}:{tag}"
 
 
-def _parsed(named: str, region: str) -> tuple[str, str]:
-    """Account, empty if not said, and name of a repository."""
+def parsed(named: str, region: str) -> tuple[str, str]:
+    """Account, empty if not said, and name of a repository.
+
+    Raises:
+        ImageError: It is no name of one, or is of another region.
+    """
     uri = _URI.fullmatch(named)
     first, slash, _ = named.partition("/")
     elsewhere = slash and "." in first  # the name of another registry

@@ -93,7 +93,7 @@ def build_command(
             f"--python {python}: use the Python that dispatches, one of {', '.join(PYTHONS)}. "
             "Another cannot load its electrons."
         )
-    text = requirements.read_text() if requirements else ""
+    text = _text_of(requirements) if requirements else ""
     recipe = Recipe(python or _own_minor(), base, text, target or None, network)
     with _spinner("Building") as say:
         built = build(connect(), recipe, _with_tag(tag), say)
@@ -164,6 +164,16 @@ def push_command(
         click.echo("Pushed. Set it in Covalent's configuration file, under [executors.braket]:\n")
         click.echo(f'  ecr_image_uri = "{uri}"\n')
         click.echo(f'(--save does), or: BraketExecutor(ecr_image_uri="{uri}", ...)')
+
+
+def _text_of(requirements: Path) -> str:
+    try:
+        return requirements.read_text("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise click.UsageError(
+            f"--requirements {requirements} is not UTF-8 text (PowerShell's > writes UTF-16). "
+            "Save it as UTF-8, or write it with: pip freeze | Out-File -Encoding utf8"
+        ) from error
 
 
 def _own_minor() -> str:

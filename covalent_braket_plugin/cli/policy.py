@@ -20,6 +20,7 @@ from covalent_braket_plugin.cli.sources import (
     source_options,
 )
 from covalent_braket_plugin.errors import BraketPluginError, LocalBraketError
+from covalent_braket_plugin.image_push import parsed
 from covalent_braket_plugin.permissions import (
     CALLER,
     PUSHER,
@@ -34,9 +35,16 @@ from covalent_braket_plugin.permissions import (
     trust_policy,
 )
 from covalent_braket_plugin.scopes import scope_of
-from covalent_braket_plugin.settings import Settings, check_complete
+from covalent_braket_plugin.settings import Settings, check_complete, rules
 
 __all__ = ["policy"]
+
+
+def _external(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    if value and rules.external_id(value):
+        raise click.BadParameter(f"{value!r}: use 2 to 1224 letters, digits and + = , . @ : / _ -.")
+    return value
+
 
 _account_option = click.option(
     "--account",
@@ -133,7 +141,9 @@ Examples:
   covalent-braket policy image --repository amazon-braket-ours --explain
 """
 )
-@click.option("--repository", metavar="NAME", help="ECR repository; else that of ecr_image_uri.")
+@click.option(
+    "--repository", metavar="NAME|URI", help="ECR repository; else that of ecr_image_uri."
+)
 @_account_option
 @_explain_option
 @source_options
@@ -151,7 +161,10 @@ def image(
     scope = _scope(gather(assignments, config, no_config).resolve(), account)
     if not (repository or scope.repository):
         raise click.UsageError("Say which repository: --repository NAME, or set ecr_image_uri.")
-    scope = replace(scope, repository=repository or scope.repository)
+    if repository:
+        registry, name = parsed(repository, scope.region)
+        ecr = f"arn:{scope.partition}:ecr:{scope.region}:{registry or scope.account}"
+        scope = replace(scope, repository=f"{ecr}:repository/{name}")
     if explain:
         _explain(PUSHER, scope, as_json)
     else:
@@ -173,8 +186,16 @@ Examples:
     callback=account_digits,
     help="Trust this AWS account instead of Braket.",
 )
-@click.option("--external-id", metavar="TEXT", help="What the platform has to say.")
-@click.option("--partition", default="aws", show_default=True, help="Of the platform's account.")
+@click.option(
+    "--external-id", metavar="TEXT", callback=_external, help="What the platform has to say."
+)
+@click.option(
+    "--partition",
+    type=click.Choice(["aws", "aws-cn", "aws-us-gov"]),
+    default="aws",
+    show_default=True,
+    help="Of the platform's account.",
+)
 def trust(platform: str | None, external_id: str | None, partition: str) -> None:
     """Print who may take the role: Braket, for jobs, or a platform that acts in your account."""
     if bool(platform) != bool(external_id):

@@ -111,8 +111,15 @@ def config_section(path: Path) -> dict[str, object]:
         return {}
     except (OSError, ValueError) as error:
         raise click.ClickException(f"{path} cannot be read: {error}") from error
-    section = content.get("executors", {}).get("braket", {})
-    return dict(section) if isinstance(section, dict) else {}
+    section: Any = content
+    for name in ("executors", "braket"):
+        section = section.get(name, {})
+        if not isinstance(section, dict):
+            raise click.ClickException(
+                f"{path} cannot be read: {name} is not a section there but {section!r}. "
+                "Write [executors.braket], and the settings below it."
+            )
+    return dict(section)
 
 
 def account_digits(

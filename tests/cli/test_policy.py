@@ -146,3 +146,31 @@ def test_a_push_to_nowhere_is_refused() -> None:
 @pytest.mark.parametrize("command", [[], ["caller"], ["role"], ["trust"], ["image"]])
 def test_help_gives_examples(command: list[str]) -> None:
     assert run("policy", *command, "--help").stdout.count("covalent-braket policy") >= 2
+
+
+def test_a_push_may_be_to_a_repository_that_is_named_as_push_takes_it() -> None:
+    uri = f"{ACCOUNT}.dkr.ecr.eu-west-2.amazonaws.com/team/ours"
+    assert printed("image", "--repository", uri) == printed(
+        "image", "--repository", "team/ours", "--account", ACCOUNT
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("image", "--repository", "ours:*"),
+        ("image", "--repository", f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/ours"),
+        ("caller", "--account", "1234-5678-9012"),
+        ("trust", "--platform", "*", "--external-id", "ours"),
+        ("trust", "--platform", ACCOUNT, "--external-id", "*"),
+        ("trust", "--platform", ACCOUNT, "--external-id", "ours", "--partition", "*"),
+    ],
+)
+def test_what_iam_would_refuse_or_read_as_a_pattern_gets_into_no_policy(
+    arguments: tuple[str, ...],
+) -> None:
+    environment = {"AWS_REGION": "eu-west-2"}
+    result = CliRunner().invoke(main, ["policy", *arguments], env=environment)
+    assert result.exit_code in (1, 2)
+    assert result.stdout == ""
+    assert arguments[2] in result.stderr or arguments[-1] in result.stderr

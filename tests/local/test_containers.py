@@ -179,6 +179,17 @@ def test_requirements_that_replace_cloudpickle_are_noticed_and_the_tag_says_the_
     assert f"replaced cloudpickle {built['cloudpickle']}" in done.stderr
 
 
+def test_a_base_may_have_an_entry_point_and_a_user_of_its_own(
+    engine: DockerEngine, base: str
+) -> None:
+    lines = 'ENTRYPOINT ["/bin/echo"]\nUSER 1000'
+    odd = build_on(engine, base, lines, "cbp-test-odd:1")
+    done = image("build", "--from", odd, "--tag", "cbp-test-on-odd:1")
+    assert done.returncode == 0, done.stderr
+    config = engine.client.images.get("cbp-test-on-odd:1").attrs["Config"]
+    assert not config["Entrypoint"]
+
+
 def test_a_build_that_fails_says_what_pip_said(base: str, tmp_path: Path) -> None:
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("no-such-package==9\n")

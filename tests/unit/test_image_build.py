@@ -47,7 +47,12 @@ def test_requirements_that_name_files_are_refused_by_their_line(line: str) -> No
 
 
 @pytest.mark.parametrize(
-    "line", ["--index-url https://me:secret@pypi.mine/simple", "x @ https://token@git.mine/x.zip"]
+    "line",
+    [
+        "--index-url https://me:secret@pypi.mine/simple",
+        "x @ https://token@git.mine/x.zip",
+        "-r https://me:secret@files.mine/requirements.txt",
+    ],
 )
 def test_requirements_with_a_password_are_refused_without_saying_it(line: str) -> None:
     with pytest.raises(ImageError, match="Line 1 of the requirements has a user") as raised:
@@ -58,6 +63,14 @@ def test_requirements_with_a_password_are_refused_without_saying_it(line: str) -
 
 def test_ordinary_requirements_are_taken() -> None:
     context("# mine\nnumpy>=2\nx @ git+ssh://git@github.com/a/x\n--index-url https://pypi.mine\n")
+
+
+def test_requirements_that_are_no_utf_8_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    path = tmp_path / "requirements.txt"
+    path.write_text("numpy\n", "utf-16")
+    result = CliRunner().invoke(main, ["image", "build", "--requirements", str(path)])
+    assert result.exit_code == 2
+    assert f"{path} is not UTF-8 text" in result.stderr
 
 
 def test_the_tag_says_what_the_image_holds() -> None:
