@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 import click
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -13,12 +14,14 @@ from rich.table import Table
 from rich.text import Text
 
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
-from covalent_braket_plugin.cli.sources import gather, source_options
+from covalent_braket_plugin.cli.sources import config_path, gather, source_options
+from covalent_braket_plugin.errors import SettingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from covalent_braket_plugin.doctor import Check, Finding
+    from covalent_braket_plugin.settings import Settings
 
 __all__ = ["doctor"]
 
@@ -60,14 +63,33 @@ def doctor(
     # Covalent and boto3 are loaded when they are needed.
     from covalent_braket_plugin.doctor import CHECKS, TRIAL, Exam, examine
 
-    sources = gather(assignments, config, no_config)
-    exam = Exam(sources.resolve, sources.given)
+    exam = Exam(*_settled(assignments, config, no_config))
     checks = (*CHECKS, TRIAL) if with_trial else CHECKS
     with _progress() as begin:
         findings = list(examine(exam, checks, begin=begin))
     _show(findings, as_json)
     if any(each.state == "failed" for each in findings):
         raise click.exceptions.Exit(1)
+
+
+def _settled(
+    assignments: Iterable[str], config: Path | None, no_config: bool
+) -> tuple[Callable[[], Settings], Mapping[str, object]]:
+    """What resolves the settings, and what was given; a file that cannot be read is a finding."""
+    try:
+        sources = gather(assignments, config, no_config)
+    except click.UsageError:
+        raise
+    except click.ClickException as error:
+        place = str(config or config_path(os.environ))
+        why = error.message.removeprefix(f"{place} cannot be read: ")
+
+        def refuse() -> NoReturn:
+            rule = f"it must be Covalent's configuration ({why})"
+            raise SettingError("--config", place, rule, "Mend the file, or move it away.")
+
+        return refuse, gather(assignments, None, no_config=True).given
+    return sources.resolve, sources.given
 
 
 @contextmanager

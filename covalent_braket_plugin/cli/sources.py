@@ -116,7 +116,7 @@ def config_section(path: Path) -> dict[str, object]:
         section = section.get(name, {})
         if not isinstance(section, dict):
             raise click.ClickException(
-                f"{path} cannot be read: {name} is not a section there but {section!r}. "
+                f"{path} cannot be read: {name} is not a section there. "
                 "Write [executors.braket], and the settings below it."
             )
     return dict(section)

@@ -70,8 +70,13 @@ def _said(requirement: Requirement, version: str | None) -> str:
 def plugin(_exam: Exam) -> Result:
     """See whether Covalent finds the plugin, as its server will."""
     points = {each.name: each.value for each in metadata.entry_points(group=GROUP)}
-    from covalent.executor import _executor_manager
-
+    try:
+        from covalent.executor import _executor_manager
+    except Exception as error:  # it reads its configuration file when it is imported, for one
+        return failed(
+            f"Covalent cannot be imported: {type(error).__name__}: {error}",
+            "Mend its configuration file (see settings below), or: python -c 'import covalent'",
+        )
     return registered(points, set(_executor_manager.executor_plugins_map))
 
 

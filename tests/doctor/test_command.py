@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -73,3 +76,29 @@ def test_a_trial_uses_covalents_own_configuration() -> None:
     result = run("--run", "--no-config")
     assert result.exit_code == 2
     assert "--no-config do not go with it" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["x = = 1", 'executors = "braket"', "[executors]\nbraket = 3"])
+def test_a_configuration_that_cannot_be_read_is_a_finding_also_as_json(
+    text: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "covalent.conf"
+    path.write_text(text)
+    result = run("--json", "--set", "local=yes", "--config", str(path))
+    assert result.exit_code == 1
+    checks = {each["check"]: each for each in json.loads(result.stdout)["checks"]}
+    assert (
+        f"'{path}' is not valid: it must be Covalent's configuration" in checks["settings"]["found"]
+    )
+    assert checks["identity"]["state"] == "skipped"
+
+
+def test_a_covalent_that_cannot_be_imported_is_said_in_words(tmp_path: Path) -> None:
+    (tmp_path / "covalent.conf").write_text("x = = 1")
+    environ = {**os.environ, "COVALENT_CONFIG_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "covalent_braket_plugin.cli", "doctor", "--json"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    checks = {each["check"]: each for each in json.loads(done.stdout)["checks"]}
+    assert checks["plugin"]["found"].startswith("Covalent cannot be imported: ")
+    assert "Mend its configuration file" in checks["plugin"]["fix"]
+    assert checks["settings"]["state"] == "failed"
