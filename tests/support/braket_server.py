@@ -116,7 +116,9 @@ class BraketServer:
 
     def wait(self, arn: str, *statuses: str, seconds: float = 30.0) -> dict[str, Any]:
         """Wait until a job is in one of the statuses (terminal ones if none is named)."""
-        braket = self.client("braket", arn.split(":")[3])
+        # Where the service's rates are kept, a slow job is asked about more often than they allow.
+        patient = {"mode": "adaptive", "total_max_attempts": 10}
+        braket = self.client("braket", arn.split(":")[3], retries=patient)
         wanted = set(statuses) or TERMINAL
 
         def look() -> dict[str, Any] | None:
