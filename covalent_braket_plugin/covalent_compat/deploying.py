@@ -9,6 +9,9 @@ Checked in ``covalent/cloud_resource_manager/core.py`` of that version:
 - It keeps state in the installed package, where an upgrade of the package deletes it.
 - After ``down`` the configuration file still names what is gone.
 
+What was chosen before stays chosen, here as in ``covalent-braket deploy up``; what was refused, or
+only planned, was not chosen.
+
 All is mended for our own executor alone, in the process of that command, when it looks in the
 module of our executor for what it needs.
 """
@@ -45,6 +48,7 @@ def adapt() -> None:
     _instead(manager, "_validation_docker", lambda original, self: None)
     _instead(manager, "_run_in_subprocess", _run)
     _instead(manager, "_update_config", _update_config)
+    _instead(manager, "up", _up)
     _instead(manager, "down", _down)
 
 
@@ -94,6 +98,7 @@ def _open(manager: Any) -> Deployment:
     region = {"region": chosen["region"]} if chosen.get("region") else {}
     deployment = Deployment.of(DEFAULTS["name"], settings_of(region, _section()))
     workspace = deployment.workspace
+    manager.chosen_before = workspace.variables()
     here = {"region": deployment.clients.region}
     workspace.prepare({**DEFAULTS, **workspace.variables(), **chosen, **here})
     if not workspace.exists:
@@ -119,6 +124,7 @@ def _run(
     print_callback: Any = None,
 ) -> Any:
     environment = {**manager.deployment.terraform.environment, **(env_vars or {})}
+    manager.applied = " apply " in cmd
     return original(manager, cmd, env_vars=environment, print_callback=print_callback)
 
 
@@ -150,6 +156,15 @@ class _OnlyThese:
     def dict(self) -> Mapping[str, Any]:
         values: Mapping[str, Any] = self._model.model_dump(exclude_none=True)
         return values
+
+
+def _up(original: Callable[..., Any], manager: Any, *args: Any, **options: Any) -> None:
+    manager.applied, manager.deployment = False, None
+    try:
+        original(manager, *args, **options)
+    finally:
+        if manager.deployment and not manager.applied:
+            manager.deployment.workspace.put_variables(manager.chosen_before)
 
 
 def _down(original: Callable[..., Any], manager: Any, *args: Any, **options: Any) -> None:

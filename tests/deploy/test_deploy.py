@@ -48,6 +48,11 @@ class Deployer:
         found: dict[str, Any] = tomllib.loads(self.config.read_text())["executors"]["braket"]
         return found
 
+    def variables(self, name: str) -> dict[str, Any]:
+        folder = self.home / ".local/share/covalent-braket/deploy" / name
+        found: dict[str, Any] = json.loads((folder / "terraform.tfvars.json").read_text())
+        return found
+
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", *arguments]
         return subprocess.Popen(
@@ -115,6 +120,13 @@ def test_covalents_own_deploy_goes_the_whole_way(
     s3.head_bucket(Bucket=bucket)
     out, _ = user.end(user.begin(*covalent, "status", "braket"))
     assert "Provisioned Resources" in out
+
+    # What is refused is not chosen: it would be in the way of all that comes later.
+    chosen = user.variables("covalent-braket")
+    refused = user.begin(*covalent, "up", "braket", "--bucket_name=mine")
+    out, errors = refused.communicate(timeout=60)
+    assert "bucket_name must begin with amazon-braket-" in out + errors
+    assert user.variables("covalent-braket") == chosen
 
     user.end(user.begin(*covalent, "down", "braket"))
     assert bucket not in {each["Name"] for each in s3.list_buckets()["Buckets"]}
