@@ -174,7 +174,7 @@ class Deployment:
 
 def _demand_same_place(workspace: Workspace, account: str, region: str, name: str) -> None:
     record = workspace.record()
-    if not workspace.exists or not record:
+    if not workspace.exists or not {"account", "region"} <= set(record):
         return
     there, here = (record["account"], record["region"]), (account, region)
     if there != here:

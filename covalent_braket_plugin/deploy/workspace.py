@@ -6,6 +6,7 @@ package or a new virtual environment loses nothing.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -53,9 +54,14 @@ class Workspace:
         return self.directory / STATE_FILE
 
     def neighbours(self) -> list[Workspace]:
-        """The workspaces of this user's other deployments."""
-        records = self.directory.parent.glob(f"*/{RECORD_FILE}")
-        return [Workspace(each.parent) for each in records if each.parent != self.directory]
+        """The workspaces of this user's other deployments; a damaged one holds up none of them."""
+        found = []
+        for record in self.directory.parent.glob(f"*/{RECORD_FILE}"):
+            workspace = Workspace(record.parent)
+            with contextlib.suppress(DeployError):
+                if workspace != self and workspace.record():
+                    found.append(workspace)
+        return found
 
     def prepare(self, variables: Mapping[str, Any]) -> None:
         """Put the templates of this version and the variables there; all else stays.
@@ -107,7 +113,9 @@ class Workspace:
             return {}
         except (OSError, ValueError) as error:
             raise DeployError(f"{self.directory / name} cannot be read: {error}") from error
-        return dict(content)
+        if not isinstance(content, dict):
+            raise DeployError(f"{self.directory / name} cannot be read: it holds no JSON object.")
+        return content
 
     def _write(self, name: str, content: Mapping[str, Any]) -> None:
         path = self.directory / name

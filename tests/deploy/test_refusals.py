@@ -125,6 +125,17 @@ def test_a_deployment_does_not_bring_back_the_names_of_one_that_is_gone(home: Pa
     assert third.config_to_restore({"s3_bucket_name": "three"}) == {"s3_bucket_name": "by-hand"}
 
 
+@pytest.mark.parametrize("damaged", ["", "{", "[1]", "{}"])
+def test_a_damaged_record_of_one_deployment_holds_up_no_other(home: Path, damaged: str) -> None:
+    going, other = (
+        deployment(home, name, {"s3_bucket_name": name}, {}) for name in ("going", "other")
+    )
+    (other.workspace.directory / "deployment.json").write_text(damaged)
+    assert going.config_to_restore({"s3_bucket_name": "going"}) == {"s3_bucket_name": ""}
+    going.forget()
+    assert not going.workspace.directory.exists()
+
+
 SLOW_TERRAFORM = """
 import os, signal, sys, time
 def stop(*_):
