@@ -21,6 +21,8 @@ __all__ = [
     "DEFAULT_ROLE_NAME",
     "PUSHER",
     "ROLE",
+    "SERVICE",
+    "SERVICE_LINKED_ROLE",
     "Grant",
     "Scope",
     "When",
@@ -40,6 +42,9 @@ DEFAULT_ROLE_NAME = "service-role/AmazonBraketJobsExecutionRole*"
 """Name pattern of the role that Braket's console makes; its path belongs to the name."""
 
 SERVICE = "braket.amazonaws.com"
+
+SERVICE_LINKED_ROLE = "AWSServiceRoleForAmazonBraket"
+"""Braket's own role, which exists in every account where Braket was enabled."""
 
 When = Literal["always", "key", "own image", "may create bucket", "role unnamed"]
 """When a permission is needed at all; see `Scope`."""
@@ -161,6 +166,9 @@ _OWN_QUANTUM_TASKS = "arn:${Partition}:braket:*:${Account}:quantum-task/*"
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/iam-access-control-overview-cwl.html
 _LOGS = "arn:${Partition}:logs:${Region}:${Account}:log-group:${LogGroup}:*"
 _BRAKET_LOGS = "arn:${Partition}:logs:${Region}:${Account}:log-group:/aws/braket*"
+_SERVICE_LINKED_ROLE = (
+    f"arn:${{Partition}}:iam::${{Account}}:role/aws-service-role/{SERVICE}/{SERVICE_LINKED_ROLE}"
+)
 _REPOSITORY = "${RepositoryArn}"
 _AWS_IMAGES = (
     f"arn:${{Partition}}:ecr:${{Region}}:{AWS_IMAGE_ACCOUNT}:repository/amazon-braket-*-jobs"
@@ -271,6 +279,12 @@ CALLER: tuple[Grant, ...] = (
         ("s3:GetBucketTagging",),
         (_BUCKET,),
         _OWN_BUCKET,
+    ),
+    Grant(
+        "CheckEnabled",
+        "The doctor looks whether Braket was enabled in the account: then its own role is there.",
+        ("iam:GetRole",),
+        (_SERVICE_LINKED_ROLE,),
     ),
     Grant(
         "CheckRole",

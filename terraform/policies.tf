@@ -142,6 +142,15 @@ data "aws_iam_policy_document" "caller" {
     }
   }
 
+  # The doctor looks whether Braket was enabled in the account: then its own role is there.
+  statement {
+    sid     = "CheckEnabled"
+    actions = ["iam:GetRole"]
+    resources = [
+      "arn:${local.partition}:iam::${local.account}:role/aws-service-role/braket.amazonaws.com/AWSServiceRoleForAmazonBraket",
+    ]
+  }
+
   # The doctor looks whom the role trusts, and what it may do.
   statement {
     sid       = "CheckRole"

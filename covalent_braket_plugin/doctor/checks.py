@@ -52,6 +52,7 @@ CHECKS: tuple[Check, ...] = (
     Check("settings", place.settings),
     Check("endpoint", place.endpoint, ("settings",)),
     Check("identity", place.identity, ("endpoint",)),
+    Check("enabled", role.enabled, ("identity",)),
     Check("bucket", bucket.bucket, ("identity",)),
     Check("bucket name", bucket.name_rule, ("bucket",)),
     Check("bucket access", bucket.write, ("bucket",)),
@@ -68,7 +69,7 @@ CHECKS: tuple[Check, ...] = (
 TRIAL = Check(
     "trial job",
     trial.trial,
-    ("covalent", "plugin", "bucket", "bucket access", "role", "role trust", "image", "device"),
+    ("covalent", "plugin", "enabled", "bucket", "bucket access", "role", "role trust", "image", "device"),
     facts=False,
 )
 

@@ -18,16 +18,32 @@ from covalent_braket_plugin.errors import (
     RejectedError,
     UnconfiguredError,
 )
-from covalent_braket_plugin.permissions import CALLER, ROLE, SERVICE, Grant, grants
+from covalent_braket_plugin.permissions import (
+    CALLER,
+    ROLE,
+    SERVICE,
+    SERVICE_LINKED_ROLE,
+    Grant,
+    grants,
+)
 from covalent_braket_plugin.roles import default_role
 
-__all__ = ["caller_permissions", "exists", "passable", "permissions", "trust", "trusts_braket"]
+__all__ = [
+    "caller_permissions",
+    "enabled",
+    "exists",
+    "passable",
+    "permissions",
+    "trust",
+    "trusts_braket",
+]
 
 PASS_ROLE = "RunJobsAsRole"
 NICETIES = frozenset(
     {
         "CheckBucket",
         "CheckDevice",
+        "CheckEnabled",
         "CheckOwnImage",
         "CheckRole",
         "LookAtAwsImages",
@@ -44,6 +60,23 @@ MAKE_ROLE = (
 NICE_ACTIONS = frozenset({"s3:AbortMultipartUpload", "s3:DeleteObject"})
 """AWS's own policies for Braket lack them: without them, parts of a broken upload stay and cost, as
 do payloads and results."""
+
+
+def enabled(exam: Exam) -> Result:
+    """See whether Braket has its own role, with which it writes the results of quantum tasks.
+
+    https://docs.aws.amazon.com/braket/latest/developerguide/braket-manage-access.html
+    """
+    try:
+        with translated("GetRole"):
+            exam.clients.iam.get_role(RoleName=SERVICE_LINKED_ROLE)
+    except NotFoundError:
+        return failed(
+            f"account {exam.account} has no role {SERVICE_LINKED_ROLE}: Braket is not enabled",
+            "Enable it once in Braket's console, or: aws iam create-service-linked-role "
+            f"--aws-service-name {SERVICE}",
+        )
+    return ok(f"Braket is enabled in account {exam.account}")
 
 
 def exists(exam: Exam) -> Result:

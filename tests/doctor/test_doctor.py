@@ -262,6 +262,23 @@ def test_a_role_that_does_not_exist_fails_and_what_builds_on_it_is_skipped(
     assert found["device"].state == "ok"
 
 
+def test_an_account_in_which_braket_was_never_enabled_fails_and_the_trial_is_skipped(
+    patient: Patient,
+) -> None:
+    iam = patient.server.client("iam")
+    path, name = "/aws-service-role/braket.amazonaws.com/", "AWSServiceRoleForAmazonBraket"
+    trust = json.dumps(iam.get_role(RoleName=name)["Role"]["AssumeRolePolicyDocument"])
+    iam.delete_role(RoleName=name)
+    try:
+        found = patient.look("enabled", "device", "trial job")
+    finally:
+        iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=trust)
+    assert found["enabled"].state == "failed"
+    assert "create-service-linked-role" in found["enabled"].fix
+    assert found["trial job"].found == "needs enabled"
+    assert found["device"].state == "ok"
+
+
 def test_a_role_named_without_its_path_fails_with_its_true_arn(patient: Patient) -> None:
     name = patient.server.info["role_arn"].rpartition("/")[2]
     found = patient.see("role", braket_job_execution_role_name=name)

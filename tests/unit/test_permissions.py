@@ -137,7 +137,10 @@ SAMPLES = {
     "RandomId": ["1234"],
     "KeyId": ["1234"],
     "RepositoryName": ["covalent-braket", "amazon-braket-base-jobs"],
-    "RoleNameWithPath": ["service-role/AmazonBraketJobsExecutionRole"],
+    "RoleNameWithPath": [
+        "service-role/AmazonBraketJobsExecutionRole",
+        "aws-service-role/braket.amazonaws.com/AWSServiceRoleForAmazonBraket",
+    ],
     "LogGroupName": ["/aws/braket/jobs", "/aws/braket/jobs:*"],
     "LogStreamName": ["job/1234/algo-1"],
 }

@@ -1,4 +1,4 @@
-"""The role that jobs of the local Braket have, as Braket's console makes it in an account."""
+"""The roles that an account has in which Braket was enabled: the jobs', and Braket's own."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ __all__ = ["NAME", "PATH", "make"]
 
 PATH = "/service-role/"
 NAME = "AmazonBraketJobsExecutionRole"
+
+OWN_PATH = "/aws-service-role/braket.amazonaws.com/"
+OWN_NAME = "AWSServiceRoleForAmazonBraket"
 
 TRUST = {
     "Version": "2012-10-17",
@@ -62,7 +65,7 @@ POLICY = {
 
 
 def make(clients: AwsClients, region: str, account: str) -> None:
-    """Make the role, in an account that may have it already.
+    """Make the roles, in an account that may have them already.
 
     Args:
         clients: Clients of the local endpoint.
@@ -70,8 +73,9 @@ def make(clients: AwsClients, region: str, account: str) -> None:
         account: The account.
     """
     iam = clients.client("iam", region, account)
-    with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
-        iam.create_role(RoleName=NAME, Path=PATH, AssumeRolePolicyDocument=json.dumps(TRUST))
+    for name, path in ((NAME, PATH), (OWN_NAME, OWN_PATH)):
+        with contextlib.suppress(iam.exceptions.EntityAlreadyExistsException):
+            iam.create_role(RoleName=name, Path=path, AssumeRolePolicyDocument=json.dumps(TRUST))
     iam.put_role_policy(
         RoleName=NAME,
         PolicyName="AmazonBraketJobsExecutionPolicy",
