@@ -456,6 +456,19 @@ def test_an_image_that_is_not_in_its_registry_fails(patient: Patient) -> None:
         assert "covalent-braket image push" in found.fix
 
 
+def test_an_image_whose_tag_does_not_say_its_python_is_a_warning(patient: Patient) -> None:
+    ecr, name = patient.server.client("ecr"), "amazon-braket-untold"
+    ecr.create_repository(repositoryName=name)
+    kind = "application/vnd.docker.distribution.manifest.v2+json"
+    text = json.dumps({"schemaVersion": 2, "mediaType": kind})
+    ecr.put_image(repositoryName=name, imageManifest=text, imageTag="mine")
+    uri = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/{name}:mine"
+    found = patient.see("image", ecr_image_uri=uri)
+    assert found.state == "warning"
+    assert "does not say which Python" in found.found
+    assert ":py312" in found.fix
+
+
 def test_an_image_with_another_python_fails_unless_that_is_wanted(patient: Patient) -> None:
     found = patient.see("image", python="3.9")
     assert found.state == "failed"
@@ -496,6 +509,13 @@ def test_a_device_that_is_offline_fails(patient: Patient) -> None:
         "Amazon Braket DM1 is OFFLINE: Braket refuses jobs for it",
     )
     assert "Wait until it is back" in found.fix
+
+
+def test_a_service_that_does_not_answer_fails_with_where_to_look(patient: Patient) -> None:
+    patient.server.faults({"operation": "GetDevice", "kind": "drop", "times": 0})
+    found = patient.see("device")
+    assert found.state == "failed"
+    assert "network and endpoint_url" in found.fix
 
 
 def test_a_device_that_is_retired_fails(patient: Patient) -> None:
