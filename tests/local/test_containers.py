@@ -62,9 +62,15 @@ def base(engine: DockerEngine, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def built(base: str) -> dict[str, Any]:
+def users_base(engine: DockerEngine, base: str) -> str:
+    """A base as users may have it: with an entry point, and without the rights of root."""
+    return build_on(engine, base, 'ENTRYPOINT ["/bin/echo"]\nUSER 1000', "cbp-test-odd:1")
+
+
+@pytest.fixture(scope="module")
+def built(users_base: str) -> dict[str, Any]:
     """The worker's image, as the command builds and describes it."""
-    done = image("build", "--from", base, "--json")
+    done = image("build", "--from", users_base, "--json")
     assert done.returncode == 0, done.stderr
     described: dict[str, Any] = json.loads(done.stdout)
     return described
@@ -162,38 +168,35 @@ def test_a_built_image_is_named_and_labelled_by_what_it_holds(
     assert found.labels["org.opencontainers.image.version"] == built["package"]
 
 
-def test_the_same_build_again_is_the_same_image(base: str, built: dict[str, Any]) -> None:
-    again = json.loads(image("build", "--from", base, "--json").stdout)
+def test_the_same_build_again_is_the_same_image(users_base: str, built: dict[str, Any]) -> None:
+    again = json.loads(image("build", "--from", users_base, "--json").stdout)
     assert again["id"] == built["id"]
 
 
 def test_requirements_that_replace_cloudpickle_are_noticed_and_the_tag_says_the_truth(
-    base: str, built: dict[str, Any], tmp_path: Path
+    users_base: str, built: dict[str, Any], tmp_path: Path
 ) -> None:
     other = "3.1.1" if built["cloudpickle"].startswith("2") else "2.2.1"
     requirements = tmp_path / "requirements.txt"
     requirements.write_text(f"cloudpickle=={other}\nwheel\n")
-    done = image("build", "--from", base, "--requirements", str(requirements))
+    done = image("build", "--from", users_base, "--requirements", str(requirements))
     assert done.returncode == 0, done.stderr
     assert f"-cloudpickle{other} (" in done.stdout
     assert f"replaced cloudpickle {built['cloudpickle']}" in done.stderr
 
 
 def test_a_base_may_have_an_entry_point_and_a_user_of_its_own(
-    engine: DockerEngine, base: str
+    engine: DockerEngine, users_base: str, built: dict[str, Any]
 ) -> None:
-    lines = 'ENTRYPOINT ["/bin/echo"]\nUSER 1000'
-    odd = build_on(engine, base, lines, "cbp-test-odd:1")
-    done = image("build", "--from", odd, "--tag", "cbp-test-on-odd:1")
-    assert done.returncode == 0, done.stderr
-    config = engine.client.images.get("cbp-test-on-odd:1").attrs["Config"]
-    assert not config["Entrypoint"]
+    theirs, ours = (engine.client.images.get(name).attrs for name in (users_base, built["image"]))
+    assert theirs["Config"]["Entrypoint"] == ["/bin/echo"]
+    assert ours["Config"]["Entrypoint"] == ["/usr/bin/env"]  # else `train` would be echoed
 
 
-def test_a_build_that_fails_says_what_pip_said(base: str, tmp_path: Path) -> None:
+def test_a_build_that_fails_says_what_pip_said(users_base: str, tmp_path: Path) -> None:
     requirements = tmp_path / "requirements.txt"
     requirements.write_text("no-such-package==9\n")
-    done = image("build", "--from", base, "--requirements", str(requirements))
+    done = image("build", "--from", users_base, "--requirements", str(requirements))
     assert done.returncode == 1
     assert "no-such-package==9" in done.stderr
     assert "Traceback" not in done.stderr
