@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -65,7 +66,8 @@ def doctor(
 
     exam = Exam(*_settled(assignments, config, no_config))
     checks = (*CHECKS, TRIAL) if with_trial else CHECKS
-    with _progress() as begin:
+    # Covalent, if its log_level is debug, logs to stdout, where JSON is read.
+    with _progress() as begin, redirect_stdout(sys.stderr):
         findings = list(examine(exam, checks, begin=begin))
     _show(findings, as_json)
     if any(each.state == "failed" for each in findings):

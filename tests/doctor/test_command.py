@@ -102,3 +102,14 @@ def test_a_covalent_that_cannot_be_imported_is_said_in_words(tmp_path: Path) -> 
     assert checks["plugin"]["found"].startswith("Covalent cannot be imported: ")
     assert "Mend its configuration file" in checks["plugin"]["fix"]
     assert checks["settings"]["state"] == "failed"
+
+
+def test_what_covalent_logs_does_not_get_into_the_json(
+    tmp_path: Path, local_braket: BraketServer
+) -> None:
+    (tmp_path / "covalent.conf").write_text('[sdk]\nlog_level = "debug"\n')
+    environ = {**os.environ, "COVALENT_CONFIG_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "covalent_braket_plugin.cli", "doctor", "--run", "--json"]
+    command += ["--set", "local=yes"]
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["ok"], done.stdout
