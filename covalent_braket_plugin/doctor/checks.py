@@ -69,7 +69,17 @@ CHECKS: tuple[Check, ...] = (
 TRIAL = Check(
     "trial job",
     trial.trial,
-    ("covalent", "plugin", "enabled", "bucket", "bucket access", "role", "role trust", "image", "device"),
+    (
+        "covalent",
+        "plugin",
+        "enabled",
+        "bucket",
+        "bucket access",
+        "role",
+        "role trust",
+        "image",
+        "device",
+    ),
     facts=False,
 )
 
