@@ -291,7 +291,8 @@ def test_a_role_of_another_account_fails(patient: Patient) -> None:
         "role", braket_job_execution_role_name="arn:aws:iam::111122223333:role/Theirs"
     )
     assert found.state == "failed"
-    assert "111122223333" in found.found
+    assert f"is a role of account 111122223333, the jobs are in {ACCOUNT}" in found.found
+    assert "braket_job_execution_role_name" in found.fix
 
 
 def test_without_a_role_the_accounts_default_one_is_looked_at(patient: Patient) -> None:
