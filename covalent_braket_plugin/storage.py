@@ -66,7 +66,8 @@ class Storage:
             manifest: Describes the payload.
             payload: The payload's file.
             worker: The worker's archive.
-            may_create: Create the bucket if it does not exist.
+            may_create: Create the bucket if it does not exist. Anybody can tell the name of
+                Braket's usual bucket, so one of another account is not written to then.
 
         Returns:
             The manifest's SHA-256, for the job's hyperparameters.
@@ -77,12 +78,13 @@ class Storage:
         """
         body = manifest.to_json()
         extra = _encryption(manifest.kms_key_id)
+        owned = {**extra, **_owner(self.clients.account_id() if may_create else "")}
         try:
-            self._upload(keys, payload, extra)
+            self._upload(keys, payload, owned)
         except NotFoundError:
             if not may_create:
                 raise
-            self._upload_to_new_bucket(keys, payload, extra)
+            self._upload_to_new_bucket(keys, payload, owned)
         with ThreadPoolExecutor(1) as pool:  # the two small ones at the same time
             sent = worker and pool.submit(self.stage_worker, keys, worker, manifest.kms_key_id)
             self._put(keys.bucket, keys.manifest, body, extra)
@@ -189,15 +191,19 @@ class Storage:
 
     # --- look --------------------------------------------------------------------------------
 
-    def region_of(self, bucket: str) -> str:
+    def region_of(self, bucket: str, owner: str = "") -> str:
         """Tell in which region a bucket is (HeadBucket).
+
+        Args:
+            bucket: Its name.
+            owner: Account that it has to belong to; empty for any.
 
         Raises:
             NotFoundError: There is no such bucket.
             AwsError: S3 refused or did not answer.
         """
         with translated("HeadBucket"):
-            answer = self.clients.s3.head_bucket(Bucket=bucket)
+            answer = self.clients.s3.head_bucket(Bucket=bucket, **_owner(owner))
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         return str(headers.get("x-amz-bucket-region") or self.clients.region)
 
@@ -361,6 +367,11 @@ def _whole(fetch: Callable[[], T]) -> T:
             if attempt == _DOWNLOAD_ATTEMPTS:
                 raise
     raise AssertionError("unreachable")
+
+
+def _owner(account: str) -> dict[str, str]:
+    """Demand that a bucket belongs to an account, if one is given."""
+    return {"ExpectedBucketOwner": account} if account else {}
 
 
 def _encryption(kms_key_id: str) -> dict[str, str]:

@@ -17,8 +17,9 @@ TAG = "AmazonBraket"
 def bucket(exam: Exam) -> Result:
     """See whether the bucket is there, and in the jobs' region."""
     exam.bucket, region = exam.scope.bucket, exam.clients.region
+    usual = exam.settings.s3_bucket_name is None
     try:
-        found = exam.storage.region_of(exam.bucket)
+        found = exam.storage.region_of(exam.bucket, exam.account if usual else "")
     except NotFoundError:
         return _missing(exam)
     except CredentialsError:
@@ -26,7 +27,8 @@ def bucket(exam: Exam) -> Result:
     except AccessError:
         return failed(
             f"{exam.bucket} is not for this identity to see, or somebody else's",
-            f"Name a bucket of yours, or allow s3:ListBucket on arn:aws:s3:::{exam.bucket}",
+            "Name a bucket of yours in s3_bucket_name, or allow s3:ListBucket on "
+            f"arn:aws:s3:::{exam.bucket}",
         )
     exam.bucket_exists = True
     if found != region:

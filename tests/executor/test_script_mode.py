@@ -12,7 +12,9 @@ import pytest
 
 from covalent_braket_plugin import aws, images, roles
 from covalent_braket_plugin.braket import BraketExecutor
+from covalent_braket_plugin.doctor import Exam, examine
 from covalent_braket_plugin.errors import (
+    AccessError,
     CredentialsError,
     UnconfiguredError,
     UnreachableError,
@@ -89,6 +91,24 @@ async def test_credentials_and_a_region_are_enough(account: Account) -> None:
     assert set(job["algorithmSpecification"]) == {"scriptModeConfig"}
     assert job["roleArn"].startswith(f"arn:aws:iam::{account.number}:role/service-role/")
     assert account.objects() == []
+
+
+async def test_the_usual_bucket_is_not_used_if_another_account_has_made_it(
+    account: Account, local_braket: BraketServer
+) -> None:
+    taken = f"amazon-braket-us-west-2-{account.number}"
+    stranger = local_braket.client("s3", "us-west-2", access_key="999999999999")
+    stranger.create_bucket(
+        Bucket=taken, CreateBucketConfiguration={"LocationConstraint": "us-west-2"}
+    )
+    with pytest.raises(AccessError, match="PutObject"):
+        await account.run(double, 4)
+    assert "Contents" not in stranger.list_objects_v2(Bucket=taken)
+    assert account.owner("braket").search_jobs(filters=[])["jobs"] == []
+    exam = Exam(lambda: resolve(account.settings, {}, {}), account.settings)
+    found = {each.check: each for each in examine(exam)}
+    assert found["bucket"].state == "failed"
+    assert "somebody else's" in found["bucket"].found
 
 
 async def test_reason_of_a_failing_electron_is_the_jobs_and_what_it_had_can_be_kept(

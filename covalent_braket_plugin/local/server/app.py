@@ -13,6 +13,7 @@ from covalent_braket_plugin.local.iam.simulation import OPERATION as SIMULATE
 from covalent_braket_plugin.local.iam.simulation import Simulation
 from covalent_braket_plugin.local.memory import MemoryKeeper
 from covalent_braket_plugin.local.server.accounts import account_of
+from covalent_braket_plugin.local.server.bucket_owners import of_another_account
 from covalent_braket_plugin.local.server.call_record import CallRecord
 from covalent_braket_plugin.local.server.calls import SERVICE, Call, CallCounter, identify
 from covalent_braket_plugin.local.server.damage import DISTURBANCES, disturbed
@@ -165,6 +166,9 @@ class LocalAws:
         if (call.service, call.operation) == ("iam", SIMULATE):
             answer = self._simulation.answer(environ["wsgi.input"].read(), account)
             return _send(answer, start_response)
+        if call.service == "s3" and of_another_account(environ):
+            error = ServiceError("AccessDenied", "Access Denied")
+            return _send(service_error_answer("s3", error, 403), start_response)
         return self._others({**environ, "HTTP_X_MOTO_ACCOUNT_ID": account}, start_response)
 
     def _furnish_for(self, call: Call, account: str) -> None:
