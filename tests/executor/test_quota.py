@@ -126,8 +126,7 @@ async def test_electrons_that_wait_for_a_local_braket_that_is_replaced_fail_and_
     def all_uploaded_and_two_are_jobs() -> bool:
         # Answered: what is not uploaded whole would be uploaded again, to the new one, and run.
         answers = server.control("GET", "answers").get("dispatcher", {})
-        uploaded = answers.get("s3:PutObject 200") == 15
-        return uploaded and answers.get("braket:CreateJob 201") == 2
+        return (answers.get("s3:PutObject 200"), answers.get("braket:CreateJob 201")) == (15, 2)
 
     await asyncio.to_thread(eventually, all_uploaded_and_two_are_jobs, 30)
     os.kill(server.info["pid"], signal.SIGKILL)
