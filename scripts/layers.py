@@ -90,7 +90,9 @@ ROOMS = {
     "collecting": room("errors protocol runtime descriptions failure glue pipeline"),
     # What meets Covalent.
     "threads": room(),
-    "covalent_compat": room("errors payload deploy", "covalent covalent_dispatcher sqlalchemy"),
+    "covalent_compat": room(
+        "errors payload deploy", "covalent covalent_dispatcher pydantic sqlalchemy"
+    ),
     "node_log": room("scheduler threads", "covalent_dispatcher"),
     "exchange": room("errors packing collecting", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),

@@ -8,6 +8,7 @@ Checked in ``covalent/cloud_resource_manager/core.py`` of that version:
 - It gives Terraform ``PATH`` and nothing else: no credentials, home, proxy or settings.
 - It keeps state in the installed package, where an upgrade of the package deletes it.
 - After ``down`` the configuration file still names what is gone.
+- An option of the wrong type is a traceback.
 
 What was chosen before stays chosen, here as in ``covalent-braket deploy up``; what was refused, or
 only planned, was not chosen.
@@ -38,7 +39,7 @@ SECTION = f"executors.{EXECUTOR}"
 
 def adapt() -> None:
     """Make Covalent's resource manager work for our executor, if this process has loaded it."""
-    core = sys.modules.get("covalent.cloud_resource_manager.core")
+    core: Any = sys.modules.get("covalent.cloud_resource_manager.core")
     if core is None or not checked_release():
         return
     manager = core.CloudResourceManager
@@ -50,6 +51,7 @@ def adapt() -> None:
     _instead(manager, "_update_config", _update_config)
     _instead(manager, "up", _up)
     _instead(manager, "down", _down)
+    core.validate_options = _with_words(core.validate_options)
 
 
 def _instead(owner: Any, name: str, ours: Callable[..., Any]) -> None:
@@ -63,6 +65,22 @@ def _instead(owner: Any, name: str, ours: Callable[..., Any]) -> None:
         return ours(original, self, *args, **options)
 
     setattr(owner, name, method)
+
+
+def _with_words(validate: Callable[..., None]) -> Callable[..., None]:
+    """Say which option is wrong, where Covalent would show a traceback."""
+    from pydantic import ValidationError
+
+    @functools.wraps(validate)
+    def validated(settings: Any, variables: Any, options: Mapping[str, str]) -> None:
+        try:
+            validate(settings, variables, options)
+        except ValidationError as error:
+            first = error.errors()[0]
+            name, value = first["loc"][0], first["input"]
+            sys.exit(f"Error: --{name}={value} is not valid: {first['msg']}.")
+
+    return validated
 
 
 def _begin(manager: Any) -> str:

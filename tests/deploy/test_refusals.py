@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
@@ -51,6 +52,15 @@ def test_without_terraform_it_says_how_to_get_it_and_how_to_do_without(
     assert "https://developer.hashicorp.com/terraform/install" in result.stderr
     assert f"--template-file {cloudformation_template()}" in result.stderr
     assert cloudformation_template().is_file()
+
+
+def test_covalents_own_deploy_names_an_option_of_the_wrong_type_without_a_traceback() -> None:
+    program = [sys.executable, "-m", "covalent_dispatcher._cli.cli"]
+    command = [*program, "deploy", "up", "braket", "--expire_days=soon"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1
+    assert "--expire_days=soon is not valid" in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_an_old_terraform_is_refused(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
