@@ -286,9 +286,10 @@ def attached(braket: BraketServer, role: str) -> dict[str, Any]:
 def test_the_stacks_outputs_are_settings_with_which_jobs_can_be_made(
     local_braket: BraketServer,
 ) -> None:
-    # With a key and a repository: moto takes AWS::NoValue in a list for a value.
+    # With a key and a repository: moto takes AWS::NoValue in a list for a value. The usual name is
+    # for tests of deploying, which may share this local Braket.
     key = local_braket.client("kms").create_key()["KeyMetadata"]["Arn"]
-    outputs = deployed(local_braket, "braket.yaml", KmsKeyArn=key)
+    outputs = deployed(local_braket, "braket.yaml", KmsKeyArn=key, Name="stack")
     check(resolve({key: outputs[key] for key in outputs if key in BY_NAME}, {}, {}))
     assert {
         "region",
@@ -314,7 +315,7 @@ def test_the_stacks_outputs_are_settings_with_which_jobs_can_be_made(
         ExternalId="ours",
         S3BucketName=outputs["s3_bucket_name"],
         BraketJobExecutionRoleName=role,
-        EcrRepositoryName="amazon-braket-covalent-braket",
+        EcrRepositoryName="amazon-braket-stack",
         KmsKeyArn=key,
     )
     assert again["assume_role_arn, for the platform"].endswith(":role/CovalentBraketPlatform")
