@@ -22,7 +22,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
-__all__ = ["ENTRY_POINT", "WORKER_MODULES", "archive", "worker_files"]
+__all__ = ["ENTRY_POINT", "WORKER_MODULES", "archive", "tar_of", "worker_files"]
 
 WORKER_MODULES = (
     "__init__",
@@ -71,12 +71,17 @@ def archive() -> bytes:
     """Make the archive, a gzipped tar; once in a process."""
     buffer = io.BytesIO()
     # No time of its own in the header of gzip either.
-    with (
-        gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as packed,
-        tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
-    ):
-        for name, data in sorted(_contents()):
-            member = tarfile.TarInfo(f"{_TOP}/{name}")  # of root, and as old as time itself
+    with gzip.GzipFile(filename="", mode="wb", fileobj=buffer, mtime=0) as packed:
+        packed.write(tar_of({f"{_TOP}/{name}": data for name, data in _contents()}))
+    return buffer.getvalue()
+
+
+def tar_of(files: Mapping[str, bytes]) -> bytes:
+    """Make a tar of files by their names: the same files make the same bytes."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for name, data in sorted(files.items()):
+            member = tarfile.TarInfo(name)  # of root, mode 0644, and as old as time itself
             member.size = len(data)
             tar.addfile(member, io.BytesIO(data))
     return buffer.getvalue()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import io
 import json
 import re
-import tarfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -16,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from covalent_braket_plugin import __version__
-from covalent_braket_plugin.bundle import worker_files
+from covalent_braket_plugin.bundle import tar_of, worker_files
 from covalent_braket_plugin.engine import image_errors
 from covalent_braket_plugin.errors import ImageError
 from covalent_braket_plugin.protocol import PROTOCOL_VERSION
@@ -181,13 +180,7 @@ def context(requirements: str) -> bytes:
     files = {name: (DOCKERFILES / name).read_bytes() for name in ("Dockerfile", "train.py")}
     files["requirements.txt"] = requirements.encode()
     files |= {f"worker/{name}": path.read_bytes() for name, path in worker_files().items()}
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
-        for name, data in sorted(files.items()):
-            member = tarfile.TarInfo(name)  # of root, mode 0644, and as old as time itself
-            member.size = len(data)
-            tar.addfile(member, io.BytesIO(data))
-    return buffer.getvalue()
+    return tar_of(files)
 
 
 def _check_requirements(text: str) -> None:

@@ -176,8 +176,16 @@ _AWS_IMAGES = (
 # A bucket of the expected name that somebody else made first is not written to and not believed;
 # AWS's own policies for Braket say so too.
 _OWN_BUCKET = {"StringEquals": {"aws:ResourceAccount": "${Account}"}}
-_KEY_BY_S3 = {"StringEquals": {"kms:ViaService": "s3.${Region}.amazonaws.com"}}
 _PULL = ("ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer")
+
+_USE_KEY = Grant(
+    "UseKey",
+    "Objects are encrypted with this key.",
+    ("kms:Decrypt", "kms:GenerateDataKey"),
+    ("${Key}",),
+    {"StringEquals": {"kms:ViaService": "s3.${Region}.amazonaws.com"}},
+    when="key",
+)
 
 CALLER: tuple[Grant, ...] = (
     Grant(
@@ -241,14 +249,7 @@ CALLER: tuple[Grant, ...] = (
         (_BUCKET,),
         when="may create bucket",
     ),
-    Grant(
-        "UseKey",
-        "Objects are encrypted with this key.",
-        ("kms:Decrypt", "kms:GenerateDataKey"),
-        ("${Key}",),
-        _KEY_BY_S3,
-        when="key",
-    ),
+    _USE_KEY,
     Grant(
         "ReadLogs",
         "The end of a failed job's log is put into the electron's error.",
@@ -319,14 +320,7 @@ ROLE: tuple[Grant, ...] = (
         (_BUCKET,),
         _OWN_BUCKET,
     ),
-    Grant(
-        "UseKey",
-        "Objects are encrypted with this key.",
-        ("kms:Decrypt", "kms:GenerateDataKey"),
-        ("${Key}",),
-        _KEY_BY_S3,
-        when="key",
-    ),
+    _USE_KEY,
     Grant(
         "PullAwsImages",
         "Braket starts the job in one of its own images.",

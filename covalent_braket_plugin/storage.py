@@ -229,8 +229,7 @@ class Storage:
             AwsError: S3 refused or did not answer.
         """
         where = {"Bucket": bucket, "Key": key}
-        with translated("PutObject"):
-            self.clients.s3.put_object(**where, Body=_PROBE, **_encryption(kms_key_id))
+        self._put(bucket, key, _PROBE, _encryption(kms_key_id))
         try:
             with translated("GetObject"):
                 self.clients.s3.get_object(**where)["Body"].read()

@@ -46,7 +46,7 @@ class Workspace:
     @property
     def exists(self) -> bool:
         """Whether something was deployed from here, and not removed since."""
-        return (self.directory / STATE_FILE).is_file()
+        return self.state.is_file()
 
     @property
     def state(self) -> Path:
