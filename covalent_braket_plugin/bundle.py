@@ -37,6 +37,7 @@ WORKER_MODULES = (
     "supervisor",
     "opt_ml",
     "worker",
+    "job",
 )
 """The modules of this package that a container needs; they import no others of it."""
 

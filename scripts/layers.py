@@ -51,6 +51,7 @@ ROOMS = {
     "supervisor": room("runtime descendants"),
     "opt_ml": room("errors protocol"),
     "worker": room("__init__ errors protocol payload runtime supervisor opt_ml", "boto3 botocore"),
+    "job": room(),
     "job_start": room(),
     # What the dispatcher needs.
     "bundle": room(),
@@ -66,6 +67,9 @@ ROOMS = {
     "descriptions": room("protocol"),
     "jobs": room("errors descriptions aws"),
     "storage": room("errors protocol aws", "s3transfer"),
+    # What can be seen of jobs while they run, and what they cost.
+    "monitoring": room("errors aws descriptions jobs monitoring threads"),
+    "costs": room("errors descriptions settings costs", "urllib3"),
     "pace": room(),
     "quotas": room("aws pace"),
     "durations": room(),

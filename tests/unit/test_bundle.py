@@ -23,7 +23,7 @@ def members(data: bytes) -> dict[str, bytes]:
 
 def test_what_the_worker_imports_of_this_package_is_in_the_archive() -> None:
     # Found from the source, so that a new import cannot be forgotten in the list.
-    wanted, waiting = set(), ["worker"]
+    wanted, waiting = set(), ["worker", "job"]  # `job` is for electrons
     while waiting:
         name = waiting.pop()
         wanted.add(name)
@@ -38,7 +38,7 @@ def test_what_the_worker_imports_of_this_package_is_in_the_archive() -> None:
 
 def test_the_list_is_the_first_rooms_of_the_layers() -> None:
     rooms = list(ROOMS)
-    assert list(bundle.WORKER_MODULES) == rooms[: rooms.index("worker") + 1]
+    assert list(bundle.WORKER_MODULES) == rooms[: rooms.index("job") + 1]
 
 
 def test_the_archive_holds_one_package_with_the_worker_and_cloudpickle() -> None:

@@ -1,0 +1,54 @@
+"""What a line of a job's log says."""
+
+from __future__ import annotations
+
+import pytest
+
+from covalent_braket_plugin.job import update_status
+from covalent_braket_plugin.monitoring.lines import Metric, metrics_in, update_in
+
+
+def test_the_braket_sdk_is_understood(capsys: pytest.CaptureFixture[str]) -> None:
+    from braket.jobs.metrics import log_metric
+
+    log_metric(metric_name="energy", value=-1.5, timestamp=12.25, iteration_number=3)
+    log_metric(metric_name="loss", value=2)
+    lines = capsys.readouterr().out.splitlines()
+    assert list(metrics_in(lines[0])) == [Metric("energy", -1.5, 12.25, 3)]
+    assert [(each.name, each.value, each.iteration) for each in metrics_in(lines[1])] == [
+        ("loss", 2.0, None)
+    ]
+
+
+def test_a_status_is_read_as_it_was_said(capsys: pytest.CaptureFixture[str]) -> None:
+    update_status('step "3" of 10;\nfünf')
+    (line,) = capsys.readouterr().out.splitlines()
+    update = update_in(line)
+    assert update is not None
+    assert update.text == 'step "3" of 10;\nfünf'
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "Metrics - ",
+        "Metrics - timestamp=1; x=y;",
+        "metrics - x=1;",
+        "Metrics - iteration_number=2;",
+    ],
+)
+def test_other_lines_have_no_metrics(line: str) -> None:
+    assert not list(metrics_in(line))
+
+
+@pytest.mark.parametrize("line", ["", "Status - timestamp=1; x", 'Status - timestamp=.; "x"'])
+def test_other_lines_have_no_status(line: str) -> None:
+    assert update_in(line) is None
+
+
+def test_a_metric_that_is_no_number_is_kept_as_such() -> None:
+    (metric,) = metrics_in("Metrics - timestamp=1.5; x=nan; iteration_number=nan;")
+    assert metric.name == "x"
+    assert metric.value != metric.value
+    assert metric.iteration is None
