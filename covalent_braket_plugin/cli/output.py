@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 import click
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-__all__ = ["console", "json_option", "note", "print_json"]
+__all__ = ["console", "json_option", "note", "print_json", "print_table"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WIDTH_IN_PIPES = 160
@@ -37,3 +39,14 @@ def print_json(value: object) -> None:
 def note(text: str) -> None:
     """Say something beside the output."""
     click.echo(f"Note: {text}", err=True)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+    """Print what rows say under some of their keys; nothing of it is taken for markup."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        cells = ("" if row[column] is None else str(row[column]) for column in columns)
+        table.add_row(*map(Text, cells))
+    console().print(table)
