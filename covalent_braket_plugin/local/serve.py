@@ -8,7 +8,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from logging.handlers import RotatingFileHandler
@@ -35,7 +35,7 @@ from covalent_braket_plugin.local.server.app import ControlRoute, LocalAws
 from covalent_braket_plugin.local.server.bucket_policies import count_loopback_as_tls
 from covalent_braket_plugin.local.server.call_record import CallRecord
 from covalent_braket_plugin.local.server.http_server import LoopbackServer
-from covalent_braket_plugin.local.server.rates import RateLimits
+from covalent_braket_plugin.local.server.rates import LOGS_LIMITS, RateLimits
 from covalent_braket_plugin.local.server.service_quotas import ServiceQuotas
 from covalent_braket_plugin.local.server.wire import BraketWire
 from covalent_braket_plugin.local.state import StateDir
@@ -142,7 +142,6 @@ class LocalBraket:
             **self._devices.operations(),
             **Tags([self._jobs.tags_of, self._tasks.tags_of]).operations(),
         }
-        rates = RateLimits() if self._quotas.rates else None
         image = self._options.worker_image
         routes: dict[str, ControlRoute] = {
             "health": self._health,
@@ -154,7 +153,7 @@ class LocalBraket:
             Simulation(self._clients),
             _moto(),
             ACCOUNT_ID,
-            rates=rates,
+            rates=_rates() if self._quotas.rates else {},
             leave_tasks=self._jobs_that_leave_tasks.add,
             routes=routes,
             furnish={
@@ -233,6 +232,12 @@ def _access_log(state: StateDir) -> Callable[[str], None]:
     access.propagate = False
     access.addHandler(handler)
     return access.info
+
+
+def _rates() -> Mapping[str, RateLimits]:
+    unlimited = (1e6, 1e6)  # CloudWatch Logs limits each operation, not all together
+    logs = RateLimits(limits=LOGS_LIMITS, together=unlimited)
+    return {"braket": RateLimits(), "logs": logs}
 
 
 def _moto() -> Any:

@@ -324,6 +324,37 @@ def test_logs_arrive_line_by_line_while_the_job_runs(lab: Lab) -> None:
     assert stream.startswith(f"talk/{arn.rpartition('/')[2]}/algo-1-")
 
 
+def test_a_log_read_forward_shows_each_line_once_within_a_second(lab: Lab) -> None:
+    arn = lab.create("clock")
+    group, prefix = "/aws/braket/jobs", f"clock/{arn.rpartition('/')[2]}/"
+    logs = lab.client("logs")
+    eventually(lambda: lab.lines(lab.client("braket").get_job(jobArn=arn)))
+    (stream,) = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=prefix)[
+        "logStreams"
+    ]
+    place = {"logGroupName": group, "logStreamName": stream["logStreamName"]}
+    told: list[float] = []
+    late: list[float] = []
+    token: dict[str, str] = {}
+
+    def read() -> bool:
+        page = logs.get_log_events(**place, startFromHead=True, **token)
+        # The same token again says that there is nothing new, and only that.
+        assert (page["nextForwardToken"] == token.get("nextToken")) == (not page["events"])
+        token["nextToken"] = page["nextForwardToken"]
+        texts = (event["message"] for event in page["events"])
+        times = [float(text[5:]) for text in texts if text.startswith("time ")]
+        told.extend(times)
+        late.extend(time.time() - each for each in times)
+        return len(told) == 5
+
+    eventually(read)
+    lab.wait(arn)
+    read()
+    assert told == sorted(set(told))
+    assert max(late) < 1, late
+
+
 def test_long_lines_and_many_lines_are_logged_whole(lab: Lab) -> None:
     job = lab.run("shout")
     assert job["status"] == "COMPLETED"

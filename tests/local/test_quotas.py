@@ -121,6 +121,20 @@ def test_calls_are_throttled_by_default_quotas(tight: Lab) -> None:
     assert codes == {"ResourceNotFoundException", "ThrottlingException"}
 
 
+def test_reading_logs_faster_than_cloudwatch_logs_allows_is_throttled(tight: Lab) -> None:
+    logs = tight.client("logs")
+    codes = []
+    # Ten a second in the regions that allow the fewest.
+    for _ in range(30):
+        with pytest.raises(ClientError) as caught:
+            logs.get_log_events(logGroupName="none", logStreamName="none")
+        codes.append(caught.value.response["Error"]["Code"])
+    assert codes[:10] == ["ResourceNotFoundException"] * 10
+    assert "ThrottlingException" in codes
+    # What is counted is not what others ask for.
+    assert logs.describe_log_groups()["logGroups"] is not None
+
+
 def test_health_says_what_is_enforced(tight: Lab, lab: Lab) -> None:
     said = {"concurrent_jobs": 3, "instances": True, "rates": True}
     assert tight.control("GET", "health")["quotas"] == said

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any
 
@@ -63,7 +63,7 @@ class LocalAws:
         simulation: Answers IAM's ``SimulatePrincipalPolicy``.
         others: Answers all other AWS requests.
         account_id: The account of every caller whose access key does not say another.
-        rates: Request rates to enforce on Braket's operations, None for none.
+        rates: Request rates to enforce on a service's operations, by service.
         leave_tasks: Called with the ARN of a job whose quantum tasks CancelJob shall leave alone.
         routes: Further control routes, by their name under ``/_local/``.
         furnish: By service, what puts things there that are there from the start; called with the
@@ -79,7 +79,7 @@ class LocalAws:
         others: WsgiApp,
         account_id: str,
         *,
-        rates: RateLimits | None = None,
+        rates: Mapping[str, RateLimits] | None = None,
         leave_tasks: Callable[[str], object] = lambda arn: None,
         routes: dict[str, ControlRoute] | None = None,
         furnish: dict[str, Callable[[str, str], None]] | None = None,
@@ -90,7 +90,7 @@ class LocalAws:
         self._simulation = simulation
         self._others = others
         self._account_id = account_id
-        self._rates = rates
+        self._rates = rates or {}
         self._leave_tasks = leave_tasks
         self._furnish = furnish or {}
         self._furnished: set[tuple[str, str, str]] = set()
@@ -155,13 +155,16 @@ class LocalAws:
         if not call.signed and call.service == "braket":
             error = ServiceError("MissingAuthenticationTokenException", UNSIGNED)
             return _send(error_answer(error), start_response)
+        account = account_of(call.access_key, self._account_id)
+        throttled = self._throttled(call, account)
+        if throttled is not None:
+            return _send(throttled, start_response)
         if call.service == "braket":
             return _send(self._braket_answer(call, environ), start_response)
         if call.service == SERVICE_QUOTAS:
             body = environ["wsgi.input"].read()
             answer = self._quotas.answer(call.operation, self._caller(call, environ), body)
             return _send(answer, start_response)
-        account = account_of(call.access_key, self._account_id)
         self._furnish_for(call, account)
         if (call.service, call.operation) == ("iam", SIMULATE):
             answer = self._simulation.answer(environ["wsgi.input"].read(), account)
@@ -182,13 +185,20 @@ class LocalAws:
                 self._furnished.add((call.service, call.region, account))
 
     def _braket_answer(self, call: Call, environ: Environ) -> Answer:
-        caller = self._caller(call, environ)
-        if self._rates is not None:
-            try:
-                self._rates.check(caller.place, call.operation)
-            except ServiceError as error:
-                return error_answer(error)
-        return self._braket.answer(environ, caller, call.match)
+        return self._braket.answer(environ, self._caller(call, environ), call.match)
+
+    def _throttled(self, call: Call, account: str) -> Answer | None:
+        """The answer to a call that comes too fast; None if it does not, or is one of our own."""
+        rates = self._rates.get(call.service)
+        if rates is None or call.caller == SERVICE:
+            return None
+        try:
+            rates.check((call.region, account), call.operation)
+        except ServiceError as error:
+            # Braket answers 429, the services of the JSON protocol 400.
+            status = 429 if call.service == "braket" else 400
+            return service_error_answer(call.service, error, status)
+        return None
 
     def _caller(self, call: Call, environ: Environ) -> Caller:
         account = account_of(call.access_key, self._account_id)

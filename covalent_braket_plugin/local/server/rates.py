@@ -1,6 +1,7 @@
-"""The request rates of the service, as token buckets; off unless asked for.
+"""The request rates of the services, as token buckets; off unless asked for.
 
-Source: "Amazon Braket quotas" in the Developer Guide (rates and bursts per account and region).
+Sources: "Amazon Braket quotas" in the Developer Guide (rates and bursts per account and region);
+"CloudWatch Logs quotas" in its User Guide and the API reference of DescribeLogStreams.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Callable, Hashable, Mapping
 
 from covalent_braket_plugin.local.service import ServiceError
 
-__all__ = ["ALL_OPERATIONS", "LIMITS", "RateLimits"]
+__all__ = ["ALL_OPERATIONS", "LIMITS", "LOGS_LIMITS", "RateLimits"]
 
 LIMITS: Mapping[str, tuple[float, float]] = {
     "CreateJob": (1, 5),
@@ -30,6 +31,12 @@ LIMITS: Mapping[str, tuple[float, float]] = {
 ALL_OPERATIONS = (140.0, 600.0)
 """Requests per second and burst of all operations together."""
 
+LOGS_LIMITS: Mapping[str, tuple[float, float]] = {
+    "GetLogEvents": (10, 10),
+    "DescribeLogStreams": (25, 25),
+}
+"""Requests per second of CloudWatch Logs: the least of all regions; it publishes no bursts."""
+
 
 class RateLimits:
     """Refuses calls that come faster than the service allows.
@@ -37,15 +44,18 @@ class RateLimits:
     Args:
         clock: Seconds that only go forward.
         limits: Rate and burst per operation.
+        together: Rate and burst of all operations together, and of those that `limits` lacks.
     """
 
     def __init__(
         self,
         clock: Callable[[], float] = time.monotonic,
         limits: Mapping[str, tuple[float, float]] = LIMITS,
+        together: tuple[float, float] = ALL_OPERATIONS,
     ) -> None:
         self._clock = clock
         self._limits = limits
+        self._together = together
         self._lock = threading.Lock()
         self._buckets: dict[tuple[Hashable, str], tuple[float, float]] = {}
 
@@ -60,8 +70,8 @@ class RateLimits:
             ServiceError: ``ThrottlingException`` if none is left.
         """
         with self._lock:
-            own = self._take(place, operation, self._limits.get(operation, ALL_OPERATIONS))
-            if not (own and self._take(place, "", ALL_OPERATIONS)):
+            own = self._take(place, operation, self._limits.get(operation, self._together))
+            if not (own and self._take(place, "", self._together)):
                 raise ServiceError("ThrottlingException", "Rate exceeded")
 
     def _take(self, place: Hashable, operation: str, limit: tuple[float, float]) -> bool:

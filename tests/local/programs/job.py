@@ -120,6 +120,13 @@ def talk() -> None:
     print("no end", end="", flush=True)
 
 
+def clock() -> None:
+    """Tell the time, five times in a second."""
+    for _ in range(5):
+        print(f"time {time.time()}", flush=True)
+        time.sleep(0.2)
+
+
 def shout() -> None:
     """Write much at once."""
     print("x" * 700_000)
