@@ -114,6 +114,8 @@ class BraketExecutor(AsyncBaseExecutor):
             the image differ.
         python_mismatch: The same for Python alone (default: as ``version_mismatch``).
         keep_payload: Leave payload and outcome in S3.
+        repair_ui: Whether Covalent's server mends its UI and shows electrons live; the server reads
+            it from the configuration file (default True).
         cache_dir: Directory for files in transit.
         log_stdout: Accepted for Covalent's base class.
         log_stderr: Accepted for Covalent's base class.
@@ -161,6 +163,7 @@ class BraketExecutor(AsyncBaseExecutor):
         version_mismatch: str | None = None,
         python_mismatch: str | None = None,
         keep_payload: bool | None = None,
+        repair_ui: bool | None = None,
         cache_dir: str | None = None,
         log_stdout: str = "",
         log_stderr: str = "",
@@ -429,6 +432,7 @@ async def _woken() -> None:
     """Covalent's server runs, and has loaded us."""
     from covalent_braket_plugin import reattach
 
+    covalent_compat.repair_ui(_config().get("repair_ui"))
     await reattach.wake(_config)
 
 

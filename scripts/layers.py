@@ -95,7 +95,8 @@ ROOMS = {
     # What meets Covalent.
     "threads": room(),
     "covalent_compat": room(
-        "errors payload deploy", "covalent covalent_dispatcher pydantic sqlalchemy"
+        "errors payload tobj deploy settings failure monitoring threads",
+        "covalent covalent_dispatcher covalent_ui pydantic sqlalchemy starlette",
     ),
     "node_log": room("scheduler threads", "covalent_dispatcher"),
     "exchange": room("errors packing collecting", "covalent"),

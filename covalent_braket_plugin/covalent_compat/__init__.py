@@ -10,4 +10,11 @@ from __future__ import annotations
 from covalent_braket_plugin.covalent_compat.names import lattice_name, name_what_cannot_be_pickled
 from covalent_braket_plugin.covalent_compat.server import when_up
 
-__all__ = ["lattice_name", "name_what_cannot_be_pickled", "when_up"]
+__all__ = ["lattice_name", "name_what_cannot_be_pickled", "repair_ui", "when_up"]
+
+
+def repair_ui(wanted: object = None) -> None:
+    """Repair the UI of the server that we are in; see `ui`."""
+    from covalent_braket_plugin.covalent_compat import ui
+
+    ui.repair(wanted)

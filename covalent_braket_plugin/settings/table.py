@@ -249,6 +249,15 @@ class Settings:
         "true or false",
         rules.anything,
     )
+    repair_ui: bool = _setting(
+        True,
+        "flag",
+        "Whether Covalent's server mends its UI (source, inputs, results and errors of electrons, "
+        "pages that reload) and serves the live page. The server reads it from "
+        "`[executors.braket]` when it starts; an executor's own value means nothing.",
+        "true or false",
+        rules.anything,
+    )
     cache_dir: str | None = _setting(
         None,
         "path",

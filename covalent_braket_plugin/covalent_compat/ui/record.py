@@ -1,0 +1,259 @@
+"""What Covalent's database says of a dispatch, for those who watch it; all of it blocks.
+
+Read by columns: a page asks every second or two, and a dispatch may have a thousand nodes.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+__all__ = [
+    "OURS",
+    "NodeRecord",
+    "Record",
+    "asset",
+    "asset_files",
+    "error_text",
+    "read",
+    "recent",
+    "short_error",
+]
+
+OURS = "braket"
+"""Covalent's short name of our executor."""
+FAILED = ("FAILED", "CANCELLED")
+ERROR_BYTES = 1024 * 1024
+SHORT_ERROR_CHARS = 2000
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """One node.
+
+    Attributes:
+        node_id: Its number in the graph.
+        name: The function's name.
+        status: Covalent's word.
+        executor: Short name of its executor.
+        began: When it was sent (UTC); None if it was not.
+        ended: When it ended (UTC); None if it has not.
+        job_arn: The job that the executor noted; empty if none.
+        error: Why it failed, shortened; empty if it did not.
+    """
+
+    node_id: int
+    name: str
+    status: str
+    executor: str
+    began: datetime | None
+    ended: datetime | None
+    job_arn: str = ""
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """One dispatch.
+
+    Attributes:
+        dispatch_id: Its UUID.
+        workflow: The workflow's name.
+        status: Covalent's word.
+        began: When it was started (UTC); None if it was not.
+        nodes: Its nodes; not Covalent's own, whose names begin with a colon.
+    """
+
+    dispatch_id: str
+    workflow: str
+    status: str
+    began: datetime | None
+    nodes: Sequence[NodeRecord] = ()
+
+    @property
+    def ours(self) -> bool:
+        """Whether an electron of ours is in it."""
+        return any(node.executor == OURS for node in self.nodes)
+
+
+def recent(limit: int) -> list[Record]:
+    """Read the newest dispatches that have electrons of ours, newest first, without their nodes."""
+    from covalent_dispatcher._db.datastore import workflow_db
+    from covalent_dispatcher._db.models import Electron, Lattice
+    from sqlalchemy import exists, select
+
+    has_ours = exists().where(Electron.parent_lattice_id == Lattice.id, Electron.executor == OURS)
+    query = (
+        select(Lattice.dispatch_id, Lattice.name, Lattice.status, Lattice.started_at)
+        .where(Lattice.is_active.is_not(False), has_ours)
+        .order_by(Lattice.id.desc())
+        .limit(limit)
+    )
+    with workflow_db.session() as session:
+        rows = session.execute(query).all()
+    return [Record(row[0], row[1], row[2], _utc(row[3])) for row in rows]
+
+
+def read(dispatch_id: str) -> Record | None:
+    """Read one dispatch with its nodes; None if Covalent does not know it."""
+    from covalent_dispatcher._db.datastore import workflow_db
+    from covalent_dispatcher._db.models import Lattice
+    from sqlalchemy import select
+
+    query = select(Lattice.id, Lattice.name, Lattice.status, Lattice.started_at).where(
+        Lattice.dispatch_id == dispatch_id, Lattice.is_active.is_not(False)
+    )
+    with workflow_db.session() as session:
+        found = session.execute(query).first()
+        if found is None:
+            return None
+        nodes, numbers = _nodes(session, found.id)
+        failed = {numbers[node.node_id]: node for node in nodes if node.status in FAILED}
+        files = _files(session, failed, ("error", "stderr"))
+    errors = {failed[row].node_id: short_error(paths) for row, paths in files.items()}
+    told = [NodeRecord(**{**vars(node), "error": errors.get(node.node_id, "")}) for node in nodes]
+    return Record(dispatch_id, found.name, found.status, _utc(found.started_at), told)
+
+
+def _nodes(session: Any, lattice_row: int) -> tuple[list[NodeRecord], dict[int, int]]:
+    """Read the nodes of a dispatch, and their rows in the table by their numbers."""
+    from covalent_dispatcher._db.models import Electron, Job
+    from sqlalchemy import select
+
+    query = (
+        select(
+            Electron.id,
+            Electron.transport_graph_node_id,
+            Electron.name,
+            Electron.status,
+            Electron.executor,
+            Electron.started_at,
+            Electron.completed_at,
+            Job.job_handle,
+        )
+        .join(Job, Job.id == Electron.job_id)
+        .where(Electron.parent_lattice_id == lattice_row, ~Electron.name.startswith(":"))
+        .order_by(Electron.transport_graph_node_id)
+    )
+    rows = session.execute(query).all()
+    nodes = [
+        NodeRecord(row[1], row[2], row[3], row[4] or "", _utc(row[5]), _utc(row[6]), _arn(row[7]))
+        for row in rows
+    ]
+    return nodes, {row[1]: row[0] for row in rows}
+
+
+def _arn(handle: str | None) -> str:
+    told = json.loads(handle or "null")
+    return told if isinstance(told, str) and told.startswith("arn:") else ""
+
+
+def _utc(time: datetime | None) -> datetime | None:
+    return None if time is None else time.replace(tzinfo=UTC)
+
+
+# --- files -------------------------------------------------------------------------------------
+
+
+def asset(dispatch_id: str, node_id: int, key: str) -> Path | None:
+    """Find the file of one of a node's assets, such as ``stdout``; None if there is no such node.
+
+    The file itself may not be there yet.
+    """
+    return asset_files(dispatch_id, node_id, (key,)).get(key)
+
+
+def asset_files(dispatch_id: str, node_id: int, keys: Iterable[str]) -> Mapping[str, Path]:
+    """Find the files of some of a node's assets by their keys."""
+    from covalent_dispatcher._db.datastore import workflow_db
+    from covalent_dispatcher._db.models import Electron, Lattice
+    from sqlalchemy import select
+
+    query = (
+        select(Electron.id)
+        .join(Lattice, Lattice.id == Electron.parent_lattice_id)
+        .where(Lattice.dispatch_id == dispatch_id, Electron.transport_graph_node_id == node_id)
+    )
+    with workflow_db.session() as session:
+        row = session.scalars(query).first()
+        return {} if row is None else _files(session, (row,), keys).get(row, {})
+
+
+def _files(session: Any, rows: Iterable[int], keys: Iterable[str]) -> dict[int, dict[str, Path]]:
+    from covalent_dispatcher._db.models import Asset, ElectronAsset
+    from sqlalchemy import select
+
+    found: dict[int, dict[str, Path]] = {}
+    for some in _parts(list(rows)):
+        query = (
+            select(ElectronAsset.meta_id, ElectronAsset.key, Asset.storage_path, Asset.object_key)
+            .join(Asset, Asset.id == ElectronAsset.asset_id)
+            .where(
+                ElectronAsset.meta_id.in_(some),
+                ElectronAsset.key.in_(list(keys)),
+                Asset.storage_type == "file",
+            )
+        )
+        for row, key, folder, name in session.execute(query):
+            found.setdefault(row, {})[key] = Path(folder) / name
+    return found
+
+
+def _parts(rows: list[int], size: int = 500) -> Iterable[list[int]]:
+    # SQLite takes only so many variables in one statement.
+    return (rows[i : i + size] for i in range(0, len(rows), size))
+
+
+def short_error(files: Mapping[str, Path]) -> str:
+    """Read the beginning of what a node's error says, or the end of its stderr."""
+    error, stderr = (_stamped(files[key]) if key in files else None for key in ("error", "stderr"))
+    if error is not None and (text := _head(*error)):
+        return text
+    return _last_line(*stderr) if stderr is not None else ""
+
+
+def error_text(files: Mapping[str, Path]) -> str:
+    """Read all that a node's error and stderr say, each up to 1 MB."""
+    texts = [
+        _tail(files[key], ERROR_BYTES).strip("\n") for key in ("error", "stderr") if key in files
+    ]
+    told = [text for text in texts if text]
+    if len(told) == 2 and told[1] in told[0]:
+        del told[1]
+    return "\n\n".join(told)
+
+
+def _stamped(path: Path) -> tuple[Path, int, int] | None:
+    try:
+        about = path.stat()
+    except OSError:
+        return None
+    return (path, about.st_size, about.st_mtime_ns) if about.st_size else None
+
+
+# A page asks again and again, and an ended electron says the same each time.
+@functools.lru_cache(maxsize=4096)
+def _head(path: Path, size: int, changed_ns: int) -> str:
+    with path.open("rb") as file:
+        text = file.read(SHORT_ERROR_CHARS * 4).decode("utf-8", "replace").strip()
+    return text if len(text) <= SHORT_ERROR_CHARS else f"{text[:SHORT_ERROR_CHARS]} ..."
+
+
+@functools.lru_cache(maxsize=4096)
+def _last_line(path: Path, size: int, changed_ns: int) -> str:
+    lines = _tail(path, SHORT_ERROR_CHARS).strip().splitlines()
+    return lines[-1] if lines else ""
+
+
+def _tail(path: Path, limit: int) -> str:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - limit))
+            return file.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return ""
