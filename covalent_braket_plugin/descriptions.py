@@ -13,7 +13,17 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from covalent_braket_plugin.protocol import HP_MANIFEST, Keys
 
-__all__ = ["TERMINAL", "Event", "Job", "JobSummary", "Page", "job_of", "summary_of"]
+__all__ = [
+    "TERMINAL",
+    "Event",
+    "Job",
+    "JobSummary",
+    "Page",
+    "QuantumTask",
+    "job_of",
+    "quantum_task_of",
+    "summary_of",
+]
 
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 
@@ -86,6 +96,7 @@ class Job(JobSummary):
         billable_seconds: What is paid for; None as long as it is not known. That Braket gives
             milliseconds is inferred: its model names no unit.
         instance_type: What it runs on.
+        instance_count: On how many of them.
         hyperparameters: What it was given.
     """
 
@@ -93,6 +104,7 @@ class Job(JobSummary):
     events: tuple[Event, ...] = ()
     billable_seconds: float | None = None
     instance_type: str = ""
+    instance_count: int = 1
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -110,6 +122,50 @@ class Job(JobSummary):
         return Keys.from_manifest_uri(self.hyperparameters.get(HP_MANIFEST, ""))
 
 
+@dataclass(frozen=True)
+class QuantumTask:
+    """A quantum task as SearchQuantumTasks lists it.
+
+    Attributes:
+        arn: Its ARN.
+        device: The device's ARN.
+        status: CREATED, QUEUED, RUNNING, COMPLETED, FAILED, CANCELLING or CANCELLED.
+        shots: How many shots; of a program set, of all its executables together.
+        created_at: When it was made.
+        ended_at: When it ended.
+        output: S3 URI of the folder of its results; empty if it is not known.
+        seconds: How long a simulator ran, as its results say; None if they were not read.
+    """
+
+    arn: str
+    device: str
+    status: str
+    shots: int = 0
+    created_at: datetime | None = None
+    ended_at: datetime | None = None
+    output: str = ""
+    seconds: float | None = None
+
+    @property
+    def exact(self) -> bool:
+        """Whether it is known how long a simulator ran, or it does not matter any more."""
+        return self.seconds is not None or self.status in ("FAILED", "CANCELLED")
+
+
+def quantum_task_of(found: Mapping[str, Any]) -> QuantumTask:
+    """Read one quantum task of SearchQuantumTasks' answer."""
+    bucket, folder = found.get("outputS3Bucket", ""), found.get("outputS3Directory", "")
+    return QuantumTask(
+        arn=found["quantumTaskArn"],
+        device=found.get("deviceArn", ""),
+        status=found["status"],
+        shots=found.get("shots", 0),
+        created_at=found.get("createdAt"),
+        ended_at=found.get("endedAt"),
+        output=f"s3://{bucket}/{folder}" if bucket else "",
+    )
+
+
 def summary_of(found: Mapping[str, Any]) -> JobSummary:
     """Read one job of SearchJobs' answer."""
     return JobSummary(**_common(found), device=found.get("device", ""))
@@ -125,6 +181,7 @@ def job_of(found: Mapping[str, Any]) -> Job:
         events=tuple(_event(event) for event in found.get("events", [])),
         billable_seconds=None if billable is None else billable / 1000,
         instance_type=found.get("instanceConfig", {}).get("instanceType", ""),
+        instance_count=found.get("instanceConfig", {}).get("instanceCount", 1),
         hyperparameters=found.get("hyperParameters", {}),
     )
 

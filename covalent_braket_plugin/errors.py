@@ -14,6 +14,7 @@ The tree::
     │       ├── ProtocolError   the other side speaks another version of the protocol
     │       ├── NoOutcomeError  a job ended and left nothing
     │       └── UncommittedError  a job left a value and no commit mark
+    ├── CostLimitError          `max_cost` would be exceeded, or cannot be kept
     ├── QueueTimeoutError       a job waited for a slot for longer than `queue_timeout`
     ├── AwsError                an AWS call failed
     │   ├── AccessError         not allowed
@@ -42,6 +43,7 @@ __all__ = [
     "AwsError",
     "BraketPluginError",
     "ConflictError",
+    "CostLimitError",
     "CredentialsError",
     "DeployError",
     "DeviceError",
@@ -146,6 +148,13 @@ class NoOutcomeError(IntegrityError):
 
 class UncommittedError(IntegrityError):
     """A job left a value but no outcome, which is its commit mark: the value may be half done."""
+
+
+class CostLimitError(BraketPluginError):
+    """``max_cost`` would be exceeded or cannot be kept, or a QPU has none; nothing was sent.
+
+    In a job the next quantum task raises it, before it is sent.
+    """
 
 
 class QueueTimeoutError(BraketPluginError):

@@ -15,7 +15,9 @@ from covalent_braket_plugin.descriptions import (
     Job,
     JobSummary,
     Page,
+    QuantumTask,
     job_of,
+    quantum_task_of,
     summary_of,
 )
 from covalent_braket_plugin.errors import ConflictError, NotFoundError
@@ -147,15 +149,31 @@ class Jobs:
         Raises:
             AwsError: Braket refused or did not answer.
         """
+        tasks, token = self._quantum_tasks(job_arn, token)
+        return Page([task.arn for task in tasks if task.status in _OPEN], token)
+
+    def quantum_tasks(self, job_arn: str) -> list[QuantumTask]:
+        """Ask for all quantum tasks that a job has made; one call for each 100 of them.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        found, token = self._quantum_tasks(job_arn)
+        tasks = list(found)
+        while token:
+            found, token = self._quantum_tasks(job_arn, token)
+            tasks += found
+        return tasks
+
+    def _quantum_tasks(self, job_arn: str, token: str = "") -> Page[QuantumTask]:
         query: dict[str, Any] = {
             "filters": [{"name": "jobArn", "operator": "EQUAL", "values": [job_arn]}],
             "maxResults": 100,
         }
         with translated("SearchQuantumTasks"):
             found = self.clients.braket.search_quantum_tasks(**query, **_next(token))
-            tasks = found["quantumTasks"]
-        still_open = [task["quantumTaskArn"] for task in tasks if task["status"] in _OPEN]
-        return Page(still_open, found.get("nextToken") or "")
+            tasks = [quantum_task_of(task) for task in found["quantumTasks"]]
+        return Page(tasks, found.get("nextToken") or "")
 
     def cancel_quantum_task(self, task_arn: str) -> None:
         """Cancel a quantum task; that it has ended already is fine.

@@ -34,6 +34,8 @@ os.environ["HOME"] = _home.name
 os.environ["COVALENT_DISABLE_DASK"] = "1"
 # No proxy may stand between a test and a server on this machine.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1,localhost"
+# Nor is AWS asked for prices: what nobody answers at leaves the package's own table.
+os.environ["BRAKET_PRICE_OFFERS_URL"] = "http://127.0.0.1:9/index.csv"
 # Every local Braket of this run, whoever starts it, notes here which operations were called.
 if "PYTEST_XDIST_WORKER" not in os.environ:
     _calls = tempfile.TemporaryDirectory(prefix="covalent-braket-calls-")

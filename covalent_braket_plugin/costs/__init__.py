@@ -1,0 +1,1 @@
+"""What jobs cost: prices, estimates, what was spent, and the limit that `max_cost` sets."""
