@@ -29,6 +29,7 @@ The tree::
     │   └── UnreachableError    no answer: network, DNS, time-out, or a fault of the service
     ├── LocalBraketError        the local Braket could not be started, found or stopped
     ├── ImageError              an image cannot be built, pushed or used, or no engine answers
+    ├── PlotError               metrics cannot be drawn
     └── DeployError             Terraform is missing, or could not do what it was to do
 
 Only the standard library is imported here.
@@ -54,6 +55,7 @@ __all__ = [
     "NoOutcomeError",
     "NotFoundError",
     "PayloadError",
+    "PlotError",
     "ProtocolError",
     "QueueTimeoutError",
     "QuotaError",
@@ -234,6 +236,10 @@ class LocalBraketError(BraketPluginError):
 
 class ImageError(BraketPluginError):
     """An image cannot be built, pushed or used, or no container engine answers."""
+
+
+class PlotError(BraketPluginError):
+    """Metrics cannot be drawn: there are none, or the file is to be of another kind."""
 
 
 class DeployError(BraketPluginError):

@@ -68,7 +68,9 @@ ROOMS = {
     "jobs": room("errors descriptions aws"),
     "storage": room("errors protocol aws", "s3transfer"),
     # What can be seen of jobs while they run, and what they cost.
-    "monitoring": room("errors aws descriptions jobs monitoring threads"),
+    "monitoring": room(
+        "errors aws descriptions jobs monitoring threads", "pandas matplotlib plotext"
+    ),
     "costs": room("errors descriptions settings costs", "urllib3"),
     "pace": room(),
     "quotas": room("aws pace"),

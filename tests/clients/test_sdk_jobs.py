@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from pathlib import Path
 from typing import Any
 
 import boto3
+import pandas as pd
 import pytest
 from botocore.exceptions import ClientError
 from braket.aws import AwsDevice, AwsQuantumJob, AwsSession
 from braket.jobs import hybrid_job, load_job_checkpoint
 from braket.jobs.config import StoppingCondition
 
+from covalent_braket_plugin.aws import clients_for
+from covalent_braket_plugin.monitoring import logs
+from covalent_braket_plugin.monitoring import metrics as metrics_of_log
+from covalent_braket_plugin.settings import resolve
 from tests.support.braket_server import BraketServer, eventually
 from tests.support.quantum import FORTE, SV1
 
@@ -47,6 +53,13 @@ def ended(job: AwsQuantumJob) -> dict[str, Any]:
     return eventually(look, 60)
 
 
+def metrics_table(job: AwsQuantumJob) -> pd.DataFrame:
+    """What the plugin reads from the job's log, in the same environment."""
+    clients = clients_for(resolve({}, {}, os.environ))
+    stream = logs.job_log(clients, "/aws/braket/jobs", job.name, job.arn)
+    return metrics_of_log.frame(logs.read_all(clients, "/aws/braket/jobs", stream))
+
+
 def test_a_script_runs_as_a_job(
     aws: BraketServer, angles: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -62,6 +75,12 @@ def test_a_script_runs_as_a_job(
     metrics = job.metrics()
     steps = sorted(zip(metrics["iteration_number"], metrics["energy"], strict=True))
     assert [energy for _, energy in steps] == pytest.approx(expected)
+    # Ours are the same, to the last digit.
+    ours = metrics_table(job).sort_values("iteration_number")
+    assert list(zip(ours["iteration_number"], ours["value"], strict=True)) == steps
+    assert sorted(ours["timestamp"].map(pd.Timestamp.timestamp)) == pytest.approx(
+        sorted(metrics["timestamp"]), abs=1e-6
+    )
 
     job.logs(wait=True, poll_interval_seconds=1)
     assert f"measured 3 energies in {job.name}" in capsys.readouterr().out
