@@ -98,10 +98,27 @@ def test_the_worker_imports_nothing_that_an_image_may_lack(tmp_path: Path) -> No
 import sys
 import covalent_braket_plugin.worker
 heavy = {"covalent", "pydantic", "braket", "pennylane", "numpy", "moto", "rich", "click"}
+heavy |= {"pandas", "matplotlib", "plotext"}
 loaded = {name.partition(".")[0] for name in sys.modules} & heavy
 assert not loaded, loaded
 ours = {name for name in sys.modules if name.startswith("covalent_braket_plugin.")}
 assert not any(name.split(".")[1] in {"settings", "local", "braket", "jobs"} for name in ours), ours
+"""
+    python(code, tmp_path)
+
+
+@pytest.mark.parametrize(
+    "modules", ["covalent, covalent_dispatcher, covalent_ui.app", "covalent_braket_plugin.cli"]
+)
+def test_neither_the_server_nor_the_command_line_loads_what_draws(
+    tmp_path: Path, modules: str
+) -> None:
+    code = f"""
+import sys
+import {modules}
+import covalent_braket_plugin.monitoring.metrics, covalent_braket_plugin.monitoring.plots
+loaded = {{"pandas", "matplotlib", "plotext"}} & set(sys.modules)
+assert not loaded, loaded
 """
     python(code, tmp_path)
 
@@ -126,7 +143,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
 
 
 def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: zipfile.ZipFile) -> None:
-    sources = {str(path.relative_to(ROOT)) for path in PACKAGE.rglob("*.py")}
+    everything = (path for path in PACKAGE.rglob("*") if path.suffix != ".pyc" and path.is_file())
+    sources = {str(path.relative_to(ROOT)) for path in everything}
+    assert any(not name.endswith(".py") for name in sources)
     found = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert sources | {"covalent_braket_plugin/py.typed"} <= found
     assert all(name.startswith("covalent_braket_plugin/") for name in found)
