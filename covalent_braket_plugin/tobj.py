@@ -26,7 +26,7 @@ from typing import IO
 from covalent_braket_plugin.errors import IntegrityError
 from covalent_braket_plugin.protocol import Versions
 
-__all__ = ["Header", "pickle_chunks", "read_header", "write"]
+__all__ = ["Header", "pickle_chunks", "read_header", "read_text", "write"]
 
 _OFFSETS_BYTES = 16
 _CHUNK_BYTES = 3 * 4 * 64 * 1024
@@ -45,12 +45,14 @@ class Header:
         versions: What pickled the object.
         name: The object's ``__name__``; empty if it has none.
         text_head: The first bytes of the object's ``str()``, as text.
+        text_offset: Where the whole of it starts, in bytes.
         data_offset: Where the base64 data starts, in bytes.
     """
 
     versions: Versions
     name: str
     text_head: str
+    text_offset: int
     data_offset: int
 
 
@@ -77,7 +79,21 @@ def read_header(path: Path) -> Header:
         name = str(attrs.get("name") or "")
     except (ValueError, KeyError, AttributeError) as error:
         raise IntegrityError(f"{path.name} has no readable header: {error}") from error
-    return Header(versions, name, text.decode("utf-8", "replace"), data_offset)
+    return Header(versions, name, text.decode("utf-8", "replace"), text_offset, data_offset)
+
+
+def read_text(path: Path, limit: int) -> str:
+    """Read the object's ``str()``, at most so many bytes of it.
+
+    Raises:
+        IntegrityError: The file is not in this format.
+        OSError: The file cannot be read.
+    """
+    header = read_header(path)
+    with path.open("rb") as file:
+        file.seek(header.text_offset)
+        text = file.read(min(limit, header.data_offset - header.text_offset))
+    return text.decode("utf-8", "replace")
 
 
 def pickle_chunks(path: Path) -> Iterator[bytes]:

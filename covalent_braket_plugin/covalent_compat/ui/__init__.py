@@ -1,7 +1,7 @@
 """Covalent's UI, made to show what it should: each repair in a module, with its reason.
 
-Covalent's server loads us, so that all is done in its memory, once it is up. Nothing is changed in
-its database or its files, and nothing is left when the setting `repair_ui` is off.
+Covalent's server loads us, so that all is done in its memory, once it is up. What its database
+holds stays as it is, and nothing of this is there when the setting `repair_ui` is off.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ def repair(wanted: object = None) -> None:
     """
     if not checked_release() or not is_server() or not _wanted(wanted):
         return
-    from covalent_braket_plugin.covalent_compat.ui import routes
+    from covalent_braket_plugin.covalent_compat.ui import errors, panel, reloading, routes
 
-    for each in (routes.add,):
+    for each in (routes.add, panel.repair, reloading.repair, errors.repair):
         try:
             each()
         except Exception:  # another UI than the one that we know: the server goes on

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +19,12 @@ __all__ = [
     "Record",
     "asset",
     "asset_files",
+    "electron",
     "error_text",
+    "failures",
+    "head",
+    "inputs",
+    "lattice_asset",
     "read",
     "recent",
     "short_error",
@@ -171,17 +176,92 @@ def asset(dispatch_id: str, node_id: int, key: str) -> Path | None:
 def asset_files(dispatch_id: str, node_id: int, keys: Iterable[str]) -> Mapping[str, Path]:
     """Find the files of some of a node's assets by their keys."""
     from covalent_dispatcher._db.datastore import workflow_db
+
+    with workflow_db.session() as session:
+        row = session.execute(_one_electron(dispatch_id, node_id)).first()
+        return {} if row is None else _files(session, (row.id,), keys).get(row.id, {})
+
+
+def failures(dispatch_id: str) -> list[tuple[int, str, Callable[[], str]]]:
+    """Read which nodes failed, Covalent's own too: number, name, and what says why."""
+    from covalent_dispatcher._db.datastore import workflow_db
     from covalent_dispatcher._db.models import Electron, Lattice
     from sqlalchemy import select
 
     query = (
-        select(Electron.id)
+        select(Electron.id, Electron.transport_graph_node_id, Electron.name)
+        .join(Lattice, Lattice.id == Electron.parent_lattice_id)
+        .where(Lattice.dispatch_id == dispatch_id, Electron.status == "FAILED")
+        .order_by(Electron.transport_graph_node_id)
+    )
+    with workflow_db.session() as session:
+        rows = session.execute(query).all()
+        files = _files(session, [row[0] for row in rows], ("error", "stderr"))
+    return [
+        (node_id, name, functools.partial(short_error, files.get(row, {})))
+        for row, node_id, name in rows
+    ]
+
+
+def lattice_asset(dispatch_id: str, key: str) -> Path | None:
+    """Find the file of one of a dispatch's own assets, such as ``result``."""
+    from covalent_dispatcher._db.datastore import workflow_db
+    from covalent_dispatcher._db.models import Asset, Lattice, LatticeAsset
+    from sqlalchemy import select
+
+    query = (
+        select(Asset.storage_path, Asset.object_key)
+        .join(LatticeAsset, LatticeAsset.asset_id == Asset.id)
+        .join(Lattice, Lattice.id == LatticeAsset.meta_id)
+        .where(
+            Lattice.dispatch_id == dispatch_id,
+            LatticeAsset.key == key,
+            Asset.storage_type == "file",
+        )
+    )
+    with workflow_db.session() as session:
+        found = session.execute(query).first()
+    return None if found is None else Path(found.storage_path) / found.object_key
+
+
+def electron(dispatch_id: str, node_id: int) -> Any:
+    """Read id, status, executor and its data (JSON) of a node; None if there is none."""
+    from covalent_dispatcher._db.datastore import workflow_db
+
+    with workflow_db.session() as session:
+        return session.execute(_one_electron(dispatch_id, node_id)).first()
+
+
+def inputs(dispatch_id: str, node_id: int) -> tuple[list[Path], dict[str, Path]]:
+    """Find the files of what a node gets: its positional arguments in order, and the named ones."""
+    from covalent_dispatcher._db.datastore import workflow_db
+    from covalent_dispatcher._db.models import ElectronDependency as Edge
+    from sqlalchemy import select
+
+    query = select(Edge.parent_electron_id, Edge.edge_name, Edge.parameter_type).order_by(
+        Edge.arg_index
+    )
+    with workflow_db.session() as session:
+        row = session.execute(_one_electron(dispatch_id, node_id)).first()
+        found = (
+            [] if row is None else session.execute(query.where(Edge.electron_id == row.id)).all()
+        )
+        files = _files(session, {edge.parent_electron_id for edge in found}, ("output",))
+    edges = [edge for edge in found if "output" in files.get(edge.parent_electron_id, {})]
+    paths = [(edge, files[edge.parent_electron_id]["output"]) for edge in edges]
+    named = {edge.edge_name: path for edge, path in paths if edge.parameter_type == "kwarg"}
+    return [path for edge, path in paths if edge.parameter_type == "arg"], named
+
+
+def _one_electron(dispatch_id: str, node_id: int) -> Any:
+    from covalent_dispatcher._db.models import Electron, Lattice
+    from sqlalchemy import select
+
+    return (
+        select(Electron.id, Electron.status, Electron.executor, Electron.executor_data)
         .join(Lattice, Lattice.id == Electron.parent_lattice_id)
         .where(Lattice.dispatch_id == dispatch_id, Electron.transport_graph_node_id == node_id)
     )
-    with workflow_db.session() as session:
-        row = session.scalars(query).first()
-        return {} if row is None else _files(session, (row,), keys).get(row, {})
 
 
 def _files(session: Any, rows: Iterable[int], keys: Iterable[str]) -> dict[int, dict[str, Path]]:
@@ -239,8 +319,7 @@ def _stamped(path: Path) -> tuple[Path, int, int] | None:
 # A page asks again and again, and an ended electron says the same each time.
 @functools.lru_cache(maxsize=4096)
 def _head(path: Path, size: int, changed_ns: int) -> str:
-    with path.open("rb") as file:
-        text = file.read(SHORT_ERROR_CHARS * 4).decode("utf-8", "replace").strip()
+    text = head(path, SHORT_ERROR_CHARS * 4).strip()
     return text if len(text) <= SHORT_ERROR_CHARS else f"{text[:SHORT_ERROR_CHARS]} ..."
 
 
@@ -248,6 +327,15 @@ def _head(path: Path, size: int, changed_ns: int) -> str:
 def _last_line(path: Path, size: int, changed_ns: int) -> str:
     lines = _tail(path, SHORT_ERROR_CHARS).strip().splitlines()
     return lines[-1] if lines else ""
+
+
+def head(path: Path, limit: int) -> str:
+    """Read the beginning of a text; empty if there is no such file."""
+    try:
+        with path.open("rb") as file:
+            return file.read(limit).decode("utf-8", "replace")
+    except OSError:
+        return ""
 
 
 def _tail(path: Path, limit: int) -> str:
