@@ -122,8 +122,7 @@ async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any
     if attempt > settings.retries:
         return None
     way.history.append(
-        f"Attempt {attempt} of {settings.retries + 1} failed ({collected.kind}): "
-        f"{collected.summary} [{job.arn}]"
+        f"Attempt {attempt} of {settings.retries + 1} failed: {collected.summary} [{job.arn}]"
     )
     log.warning("%s Trying again.", way.history[-1])
     task = _task_of(job, attempt + 1)

@@ -453,13 +453,22 @@ def _refuse_unknown(others: Mapping[str, object], config: Mapping[str, object]) 
 async def _nothing_left(place: Path) -> AsyncIterator[None]:
     """Remove a group's files if something goes wrong: Covalent will not ask for them again.
 
-    Not if the server stops: the next one may.
+    Not if the server stops: the next one may. Of an error Covalent shows the text only, so that
+    says all.
     """
+    from covalent_braket_plugin import failure
+
     try:
         yield
-    except Exception:
+    except TaskCancelledError:
         await in_thread(staging.remove, place)
         raise
+    except Exception as error:
+        await in_thread(staging.remove, place)
+        told = failure.explained(error)
+        if told is error:
+            raise
+        raise told from error
 
 
 def _region_of(job_arn: str) -> str | None:

@@ -34,7 +34,7 @@ class Texts:
     Attributes:
         stdout: The electron's stdout.
         stderr: Its stderr, with the remote traceback below.
-        error: Why it failed or did not run, in one paragraph.
+        error: Why it failed or did not run: `covalent_braket_plugin.failure.report`.
     """
 
     stdout: Path | None = None
@@ -91,8 +91,7 @@ def collect(
 ) -> Collected:
     """Bring back what a job left; it stays in S3 until `clear`.
 
-    What is missing or damaged is a failure like others: its text begins with the class of
-    `covalent_braket_plugin.errors` that it belongs to, and nothing of it is used.
+    What is missing or damaged is a failure like others, and nothing of it is used.
 
     Args:
         ctx: Settings and calls.
@@ -116,7 +115,7 @@ def collect(
     except IntegrityError as error:
         outcome, problem = None, error
     job = _described(ctx, job, outcome)
-    found = _Found(name, job, keys, tuple(history), ctx.settings.retries + 1, outcome, problem)
+    found = _Found(name, job, keys, tuple(history), outcome, problem)
     found = replace(found, problem=problem or _what_is_missing(ctx, found, nodes))
     try:
         values = {} if found.problem else _values(ctx, found, place)
@@ -156,7 +155,6 @@ class _Found:
     job: Job
     keys: Keys
     history: tuple[str, ...]
-    attempts: int
     outcome: Outcome | None = None
     problem: IntegrityError | None = None
 
@@ -173,7 +171,7 @@ def _what_is_missing(ctx: Context, found: _Found, nodes: Iterable[int]) -> Integ
     if outcome is None:
         if found.kind in ("cancelled", "time_limit"):
             return None
-        text = failure.no_outcome(found.name, found.job.status, found.job.failure_reason)
+        text = failure.no_outcome(found.name, found.job)
         if ctx.storage.exists(keys.bucket, [keys.value(node) for node in nodes]):
             where = keys.uri(keys.base)
             return UncommittedError(
@@ -241,24 +239,9 @@ def _files(ctx: Context, found: _Found, place: Path, values: Mapping[int, Path])
 
 
 def _error(found: _Found, node_id: int | None) -> str:
-    job = found.job
-    text = failure.headline(
-        found.name,
-        found.outcome,
-        node_id=node_id,
-        job_arn=job.arn,
-        job_name=job.name,
-        status=job.status,
-        failure_reason=job.failure_reason,
-        events=job.event_types,
-        problem=found.problem,
-        billed_seconds=job.billable_seconds,
+    return failure.report(
+        found.job, found.outcome, name=found.name, node_id=node_id, problem=found.problem
     )
-    if found.problem is not None and not isinstance(found.problem, NoOutcomeError):
-        text += f"Nothing was deleted: see {found.keys.uri(found.keys.base)}\n"
-    attempt = found.keys.attempt
-    attempts = max(attempt, found.attempts)  # the setting may have changed since it was sent
-    return text + (f"This was attempt {attempt} of {attempts}.\n" if attempt > 1 else "")
 
 
 def _fresh_streams(place: Path) -> tuple[Path, Path]:
@@ -342,7 +325,7 @@ def collect_glue(name: str, place: Path, ended: glue.Ended) -> Collected:
     _append(stdout, outcome.stdout.text)
     _append(stderr, outcome.stderr.text)
     texts, rest = _texts(
-        place, outcome, lambda node_id: failure.headline(name, outcome, node_id=node_id)
+        place, outcome, lambda node_id: failure.report(None, outcome, name=name, node_id=node_id)
     )
     values = {key: place / node.key for key, node in nodes.items() if node.key}
     return Collected(nodes, values, texts, rest)

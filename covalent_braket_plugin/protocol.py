@@ -36,6 +36,7 @@ __all__ = [
     "HP_MANIFEST_SHA256",
     "HP_PROTOCOL",
     "INLINE_STREAM_BYTES",
+    "OUT_OF_MEMORY",
     "PROTOCOL_VERSION",
     "Call",
     "ErrorData",
@@ -67,6 +68,9 @@ EXIT_TERMINATED = 143
 
 INLINE_STREAM_BYTES = 64 * 1024
 """A longer stdout or stderr becomes an object of its own, so that nobody loads it into memory."""
+
+OUT_OF_MEMORY = "the kernel ended a process of the job because its memory was used up"
+"""How an error's message says that there is proof of it."""
 
 
 @dataclass(frozen=True)

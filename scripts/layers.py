@@ -87,7 +87,7 @@ ROOMS = {
     "roles": room("errors settings permissions aws remembered request"),
     "images": room("errors protocol payload settings permissions aws remembered"),
     "preflight": room("errors protocol settings aws images packing"),
-    "failure": room("errors protocol"),
+    "failure": room("errors protocol descriptions failure permissions"),
     "glue": room("errors protocol runtime"),
     "pipeline": room(
         "bundle errors protocol payload runtime settings request local_endpoint aws jobs storage"
@@ -120,8 +120,8 @@ ROOMS = {
         "covalent_compat descriptions errors patience pipeline settings shared threads"
     ),
     "braket": room(
-        "protocol settings packing pipeline collecting threads exchange direct shared staging"
-        " asking cancelling lifecycle attempts covalent_compat reattach deploy",
+        "failure protocol settings packing pipeline collecting threads exchange direct shared"
+        " staging asking cancelling lifecycle attempts covalent_compat reattach deploy",
         "covalent",
     ),
     "doctor": room(

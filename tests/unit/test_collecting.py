@@ -87,7 +87,7 @@ def test_completed_outcome_without_the_node_is_refused_and_kept(
 ) -> None:
     left.put(left.keys.outcome, left.outcome(nodes=[NodeOutcome(9, "completed", "k")]).to_json())
     text = left.refused("COMPLETED", *nodes)
-    assert text.startswith("IntegrityError: ")
+    assert text.startswith("Integrity: IntegrityError: ")
     assert "nothing about node 3" in text
     assert left.there(left.keys.outcome)
 
@@ -103,14 +103,14 @@ def test_outcome_of_another_protocol_is_refused_and_kept(left: Left) -> None:
     newer = {**json.loads(left.outcome().to_json()), "protocol": 99}
     left.put(left.keys.outcome, json.dumps(newer).encode())
     text = left.refused()
-    assert text.startswith("ProtocolError: ")
+    assert text.startswith("Environment: ProtocolError: ")
     assert "same covalent-braket-plugin on both sides" in text
     assert left.there(left.keys.outcome)
 
 
 def test_outcome_that_cannot_be_decoded_is_refused_and_kept(left: Left) -> None:
     left.put(left.keys.outcome, b"[" * 200_000)
-    assert left.refused().startswith("IntegrityError: The outcome is not JSON")
+    assert left.refused().startswith("Integrity: IntegrityError: The outcome is not JSON")
     assert left.there(left.keys.outcome)
 
 
@@ -130,7 +130,7 @@ def test_outcome_that_names_what_is_of_another_task_is_refused(left: Left, what:
 def test_value_with_another_byte_is_refused_and_kept(left: Left) -> None:
     left.put(left.keys.value(3), VALUE.upper())
     left.put(left.keys.outcome, left.outcome().to_json())
-    assert left.refused().startswith("DigestError: The value of node 3")
+    assert left.refused().startswith("Integrity: DigestError: The value of node 3")
     assert left.there(left.keys.value(3))
 
 
@@ -139,7 +139,7 @@ def test_value_of_another_length_is_refused_and_kept(left: Left, value: bytes) -
     left.put(left.keys.value(3), value)
     left.put(left.keys.outcome, left.outcome().to_json())
     text = left.refused()
-    assert text.startswith("TruncatedError: The value of node 3")
+    assert text.startswith("Integrity: TruncatedError: The value of node 3")
     assert f"Nothing was deleted: see {left.keys.uri(left.keys.base)}" in text
     assert left.there(left.keys.value(3))
 
@@ -147,7 +147,7 @@ def test_value_of_another_length_is_refused_and_kept(left: Left, value: bytes) -
 def test_value_that_is_not_there_any_more_is_said_to_be_missing(left: Left) -> None:
     left.put(left.keys.outcome, left.outcome().to_json())
     text = left.refused()
-    assert text.startswith("TruncatedError: The value of node 3 is not there")
+    assert text.startswith("Integrity: TruncatedError: The value of node 3 is not there")
     assert ARN in text
 
 
@@ -166,13 +166,13 @@ def test_value_counts_although_what_was_printed_is_lost(left: Left) -> None:
 def test_job_that_left_nothing_is_said_to_have_left_nothing(left: Left, status: str) -> None:
     left.put(left.keys.payload, b"payload")
     text = left.refused(status)
-    assert text.startswith("NoOutcomeError: f() left no outcome, and its job ended " + status)
+    assert text.startswith("Infrastructure: f() left no outcome, and its job ended " + status)
     assert not left.there(left.keys.payload)
 
 
 def test_value_without_its_commit_mark_is_not_used_and_kept(left: Left) -> None:
     left.put(left.keys.value(3), VALUE)
-    assert left.refused("FAILED").startswith("UncommittedError: f() left no outcome")
+    assert left.refused("FAILED").startswith("Integrity: UncommittedError: f() left no outcome")
     assert left.there(left.keys.value(3))
 
 

@@ -61,10 +61,10 @@ def test_node_that_failed_has_the_error_and_the_others_say_whose_it_was(tmp_path
     main, failed, waiting = (collected.texts_of(node) for node in (0, 3, 4))
     assert list(collected.values) == [0]
     assert (read(main.stdout), main.stderr, main.error) == ("talking\n", None, None)
-    assert read(failed.error).startswith("first() failed in the electron: TypeError")
+    assert read(failed.error).startswith("Your code: first() failed in the electron: TypeError")
     assert "TypeError" in read(failed.stderr)
     assert failed.stdout is None
-    assert read(waiting.error).startswith("second() did not run, because first() failed")
+    assert read(waiting.error).startswith("Your code: second() did not run, because first() failed")
     assert (waiting.stdout, waiting.stderr) == (None, None)
 
 
@@ -73,8 +73,12 @@ def test_error_of_the_users_electron_is_its_own(tmp_path: Path) -> None:
     main, waiting = collected.texts_of(0), collected.texts_of(3)
     assert read(main.stdout) == "talking\n"
     assert "Traceback" in read(main.stderr)
-    assert read(main.error).startswith("complain() failed in the electron: ValueError: no")
-    assert read(waiting.error).startswith("first() did not run, because complain() failed")
+    assert read(main.error).startswith(
+        "Your code: complain() failed in the electron: ValueError: no"
+    )
+    assert read(waiting.error).startswith(
+        "Your code: first() did not run, because complain() failed"
+    )
 
 
 def test_covalent_gets_each_nodes_own_files(tmp_path: Path) -> None:
