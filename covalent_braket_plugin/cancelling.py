@@ -26,7 +26,7 @@ from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context
 from covalent_braket_plugin.threads import quickly, without_waiting
 
-__all__ = ["cancel", "cancelled_with_caller"]
+__all__ = ["cancel", "cancel_now", "cancelled_with_caller"]
 
 END_SECONDS = 60.0
 """For so long the end of a cancelled job is waited for, and its quantum tasks are looked for; it
@@ -59,6 +59,16 @@ async def cancel(make: ContextMaker, job_arn: str) -> bool:
     """
     with _said_at_last(make, job_arn) as said:
         return await _cancel(make, job_arn, said)
+
+
+async def cancel_now(make: ContextMaker, job_arn: str) -> bool:
+    """Cancel as `cancel` does, for somebody who waits for the answer: nothing goes on behind.
+
+    Raises:
+        AwsError: Braket refused or did not answer.
+    """
+    cancelling = _Cancelling(make, await quickly(make, may_start=False), job_arn)
+    return await cancelling.follow(await cancelling.say())
 
 
 @contextlib.asynccontextmanager

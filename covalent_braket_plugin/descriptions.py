@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from covalent_braket_plugin.protocol import HP_MANIFEST, Keys
 
 __all__ = [
+    "NAME_TAG",
     "TERMINAL",
     "Event",
     "Job",
@@ -23,9 +24,13 @@ __all__ = [
     "job_of",
     "quantum_task_of",
     "summary_of",
+    "task_of",
 ]
 
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+
+NAME_TAG = "covalent:name"
+"""A name that somebody gave a job: Braket does not rename jobs, and takes tags at any time."""
 
 T = TypeVar("T")
 
@@ -184,6 +189,15 @@ def job_of(found: Mapping[str, Any]) -> Job:
         instance_count=found.get("instanceConfig", {}).get("instanceCount", 1),
         hyperparameters=found.get("hyperParameters", {}),
     )
+
+
+def task_of(job: JobSummary) -> tuple[str, int, int] | None:
+    """Read from tags and name which dispatch, node and attempt a job is of; None if not ours."""
+    dispatch_id, node = (job.tags.get(f"covalent:{key}", "") for key in ("dispatch_id", "node_id"))
+    attempt = job.name.rpartition("-")[2]
+    if not (dispatch_id and node.isdigit() and attempt.isdigit()):
+        return None
+    return dispatch_id, int(node), int(attempt)
 
 
 def _common(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -27,6 +27,12 @@ The tree::
     │   ├── RejectedError       the request breaks a rule of the service
     │   ├── DeviceError         the quantum device is offline or retired
     │   └── UnreachableError    no answer: network, DNS, time-out, or a fault of the service
+    ├── ConfigFileError         Covalent's configuration file cannot be read
+    ├── UnknownJobError         no job, or more than one, is what was asked for
+    ├── JobNotEndedError        a job has not ended (yet)
+    ├── JobFailedError          a job failed, and has no result
+    │   └── JobCancelledError   it was cancelled
+    ├── ResultGoneError         what a job returned is not there any more
     ├── LocalBraketError        the local Braket could not be started, found or stopped
     ├── ImageError              an image cannot be built, pushed or used, or no engine answers
     ├── PlotError               metrics cannot be drawn
@@ -43,6 +49,7 @@ __all__ = [
     "AccessError",
     "AwsError",
     "BraketPluginError",
+    "ConfigFileError",
     "ConflictError",
     "CostLimitError",
     "CredentialsError",
@@ -51,6 +58,9 @@ __all__ = [
     "DigestError",
     "ImageError",
     "IntegrityError",
+    "JobCancelledError",
+    "JobFailedError",
+    "JobNotEndedError",
     "LocalBraketError",
     "NoOutcomeError",
     "NotFoundError",
@@ -60,12 +70,14 @@ __all__ = [
     "QueueTimeoutError",
     "QuotaError",
     "RejectedError",
+    "ResultGoneError",
     "SerializationError",
     "SettingError",
     "ThrottledError",
     "TruncatedError",
     "UncommittedError",
     "UnconfiguredError",
+    "UnknownJobError",
     "UnreachableError",
     "VersionMismatchError",
     "ZeroQuotaError",
@@ -228,6 +240,30 @@ class DeviceError(AwsError):
 
 class UnreachableError(AwsError):
     """No usable answer: network, DNS, time-out, or a fault inside the service."""
+
+
+class ConfigFileError(BraketPluginError):
+    """Covalent's configuration file cannot be read, or has no section where one is due."""
+
+
+class UnknownJobError(BraketPluginError):
+    """No job, or more than one, is what was asked for; or the job is none of ours."""
+
+
+class JobNotEndedError(BraketPluginError, TimeoutError):
+    """A job has not ended: it was waited for no longer, or what was wanted needs its end."""
+
+
+class JobFailedError(BraketPluginError):
+    """A job failed, and so has no result; the text is its report."""
+
+
+class JobCancelledError(JobFailedError):
+    """A job was cancelled, and so has no result."""
+
+
+class ResultGoneError(BraketPluginError):
+    """What a job returned is not there any more; the text says where it went."""
 
 
 class LocalBraketError(BraketPluginError):

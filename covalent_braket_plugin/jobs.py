@@ -6,7 +6,7 @@ Answers of Braket are read once, here, into typed values. Nothing here sleeps.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -66,25 +66,25 @@ class Jobs:
         with translated("GetJob"):
             return job_of(self.clients.braket.get_job(jobArn=job_arn))
 
-    def page(self, created: datetime, token: str = "") -> Page[JobSummary]:
+    def page(self, created: datetime | None, token: str = "") -> Page[JobSummary]:
         """Ask for 100 of the jobs made since ``created`` (SearchJobs), whosever they are.
 
         The newest come first, as far as is known; our clock and AWS's may differ by minutes.
 
         Args:
-            created: Since when (UTC).
+            created: Since when (UTC); None for all that Braket knows.
             token: Of the page before; empty for the first one.
 
         Raises:
             AwsError: Braket refused or did not answer.
         """
-        since = (created.astimezone(UTC) - _CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%S.000Z")
-        query: dict[str, Any] = {
-            "filters": [{"name": "createdAt", "operator": "GTE", "values": [since]}],
-            "maxResults": 100,
-        }
+        filters = []
+        if created is not None:
+            since = (created.astimezone(UTC) - _CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+            filters = [{"name": "createdAt", "operator": "GTE", "values": [since]}]
+        query = {"filters": filters, "maxResults": 100, **_next(token)}
         with translated("SearchJobs"):
-            found = self.clients.braket.search_jobs(**query, **_next(token))
+            found = self.clients.braket.search_jobs(**query)
             jobs = [summary_of(job) for job in found["jobs"]]
         return Page(jobs, found.get("nextToken") or "")
 
@@ -94,12 +94,28 @@ class Jobs:
         Raises:
             AwsError: Braket refused or did not answer.
         """
+        return list(self.each(created_after))
+
+    def each(self, created_after: datetime | None = None) -> Iterator[JobSummary]:
+        """Go through jobs, the newest first; each 100 are asked for when they are reached.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
         found, token = self.page(created_after)
-        jobs = list(found)
+        yield from found
         while token:
             found, token = self.page(created_after, token)
-            jobs += found
-        return jobs
+            yield from found
+
+    def tag(self, job_arn: str, tags: Mapping[str, str]) -> None:
+        """Give a job tags (TagResource), beside those that it has.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        with translated("TagResource"):
+            self.clients.braket.tag_resource(resourceArn=job_arn, tags=dict(tags))
 
     def log_tail(self, job: Job, group: str) -> str:
         """Read the end of a job's log; empty if there is none.

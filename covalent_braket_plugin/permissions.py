@@ -190,9 +190,9 @@ _USE_KEY = Grant(
 CALLER: tuple[Grant, ...] = (
     Grant(
         "MakeAndFindJobs",
-        "CreateJob makes a job of an electron, with tags (TagResource); SearchJobs tells how all "
-        "jobs stand; SearchQuantumTasks finds what a cancelled job left open. IAM knows no "
-        "narrower resource for them.",
+        "CreateJob makes a job of an electron, with tags (TagResource, which also renames a job); "
+        "SearchJobs tells how all jobs stand; SearchQuantumTasks finds what a cancelled job left "
+        "open. IAM knows no narrower resource for them.",
         (
             "braket:CreateJob",
             "braket:SearchJobs",
@@ -252,7 +252,8 @@ CALLER: tuple[Grant, ...] = (
     _USE_KEY,
     Grant(
         "ReadLogs",
-        "The end of a failed job's log is put into the electron's error.",
+        "Users read the logs of their jobs, and the end of a failed job's is put into the "
+        "electron's error.",
         ("logs:DescribeLogStreams", "logs:GetLogEvents"),
         (_LOGS,),
     ),

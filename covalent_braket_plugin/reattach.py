@@ -20,14 +20,14 @@ from covalent_braket_plugin import pipeline, shared
 from covalent_braket_plugin.covalent_compat import dispatcher, server, stopping, store
 from covalent_braket_plugin.covalent_compat.dispatcher import Due
 from covalent_braket_plugin.covalent_compat.store import Dispatch, Node
-from covalent_braket_plugin.descriptions import JobSummary
+from covalent_braket_plugin.descriptions import JobSummary, task_of
 from covalent_braket_plugin.errors import BraketPluginError, SettingError
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context
 from covalent_braket_plugin.settings import Settings, own_values, resolve
 from covalent_braket_plugin.threads import in_thread, quickly
 
-__all__ = ["OURS", "again", "newest_jobs", "settings_of", "task_of", "wake"]
+__all__ = ["OURS", "again", "newest_jobs", "settings_of", "wake"]
 
 OURS = "braket"
 """Covalent's short name of our executor."""
@@ -113,15 +113,6 @@ def settings_of(node: Node, config: Mapping[str, Any]) -> Settings:
         return resolve(own_values(node.attributes, config), config, os.environ)
     except SettingError:
         return Settings()
-
-
-def task_of(job: JobSummary) -> tuple[str, int, int] | None:
-    """Read from tags and name which dispatch, node and attempt a job is of; None if not ours."""
-    dispatch_id, node = (job.tags.get(f"covalent:{key}", "") for key in ("dispatch_id", "node_id"))
-    attempt = job.name.rpartition("-")[2]
-    if not (dispatch_id and node.isdigit() and attempt.isdigit()):
-        return None
-    return dispatch_id, int(node), int(attempt)
 
 
 def newest_jobs(jobs: Iterable[JobSummary]) -> dict[tuple[str, int], JobSummary]:

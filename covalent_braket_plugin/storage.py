@@ -31,6 +31,7 @@ T = TypeVar("T")
 
 _CHUNK_BYTES = 1024 * 1024
 _DOWNLOAD_ATTEMPTS = 3
+_DELETED_AT_ONCE = 1000
 _ONE_PUT_BYTES = 64 * 1024 * 1024
 """Up to here one PutObject; beyond, a multipart upload, of which a broken part is sent again."""
 _PART_BYTES = 16 * 1024 * 1024
@@ -345,10 +346,32 @@ class Storage:
         names += [keys.value(node) for node in nodes]
         if archive:
             names.append(keys.model_archive)
+        self._delete_objects(keys.bucket, names)
+
+    def remove_all(self, keys: Keys) -> list[str]:
+        """Delete all that lies with a task (ListObjectsV2), whoever put it there.
+
+        Returns:
+            The URIs of what was there.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        names: list[str] = []
+        # Where there is no bucket, nothing is left to delete.
+        with contextlib.suppress(NotFoundError), translated("ListObjectsV2"):
+            pages = self.clients.s3.get_paginator("list_objects_v2")
+            for page in pages.paginate(Bucket=keys.bucket, Prefix=f"{keys.base}/"):
+                names += [each["Key"] for each in page.get("Contents", ())]
+        for start in range(0, len(names), _DELETED_AT_ONCE):
+            self._delete_objects(keys.bucket, names[start : start + _DELETED_AT_ONCE])
+        return [keys.uri(name) for name in names]
+
+    def _delete_objects(self, bucket: str, names: Iterable[str]) -> None:
         objects = [{"Key": name} for name in names]
         with translated("DeleteObjects"):
             answer = self.clients.s3.delete_objects(
-                Bucket=keys.bucket, Delete={"Objects": objects, "Quiet": True}
+                Bucket=bucket, Delete={"Objects": objects, "Quiet": True}
             )
         if answer.get("Errors"):
             raise AwsError(

@@ -129,6 +129,12 @@ ROOMS = {
         " roles",
         "cloudpickle covalent packaging",
     ),
+    # What became of jobs, asked of the service; Covalent's records only for values.
+    "history": room(
+        "errors protocol tobj payload settings aws local_endpoint descriptions jobs storage failure"
+        " pipeline monitoring costs cancelling covalent_compat",
+        "cloudpickle numpy pandas",
+    ),
     # What makes the resources on AWS; Terraform is a program of its own.
     "deploy": room("errors settings aws local_endpoint deploy", "botocore pydantic"),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.

@@ -4,9 +4,9 @@
 data "aws_iam_policy_document" "caller" {
   # checkov:skip=CKV_AWS_356:IAM knows no narrower resource for the actions on *.
 
-  # CreateJob makes a job of an electron, with tags (TagResource); SearchJobs tells how all jobs
-  # stand; SearchQuantumTasks finds what a cancelled job left open. IAM knows no narrower resource
-  # for them.
+  # CreateJob makes a job of an electron, with tags (TagResource, which also renames a job);
+  # SearchJobs tells how all jobs stand; SearchQuantumTasks finds what a cancelled job left open.
+  # IAM knows no narrower resource for them.
   statement {
     sid = "MakeAndFindJobs"
     actions = [
@@ -96,7 +96,8 @@ data "aws_iam_policy_document" "caller" {
     }
   }
 
-  # The end of a failed job's log is put into the electron's error.
+  # Users read the logs of their jobs, and the end of a failed job's is put into the electron's
+  # error.
   statement {
     sid     = "ReadLogs"
     actions = ["logs:DescribeLogStreams", "logs:GetLogEvents"]

@@ -15,7 +15,7 @@ import click
 import filelock
 import toml
 
-from covalent_braket_plugin.cli.sources import config_section
+from covalent_braket_plugin.settings.config_file import config_section
 
 __all__ = ["Edit", "edits", "put"]
 
@@ -41,7 +41,7 @@ def edits(path: Path, values: Mapping[str, Any]) -> list[Edit]:
     """Say what writing these values would change.
 
     Raises:
-        click.ClickException: The file cannot be read.
+        ConfigFileError: The file cannot be read.
     """
     section = config_section(path)
     return [

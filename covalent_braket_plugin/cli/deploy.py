@@ -23,12 +23,11 @@ from covalent_braket_plugin.cli.deploy_view import (
 from covalent_braket_plugin.cli.output import console, json_option, print_json
 from covalent_braket_plugin.cli.sources import (
     Sources,
-    config_path,
-    config_section,
     gather,
     source_options,
 )
 from covalent_braket_plugin.errors import DeployError
+from covalent_braket_plugin.settings.config_file import config_path, config_section
 
 __all__ = ["deploy"]
 

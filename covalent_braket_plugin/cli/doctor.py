@@ -15,8 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
-from covalent_braket_plugin.cli.sources import config_path, gather, source_options
+from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.errors import SettingError
+from covalent_braket_plugin.settings.config_file import config_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -17,7 +17,7 @@ from covalent_braket_plugin import __version__
 from covalent_braket_plugin.aws import clients_for
 from covalent_braket_plugin.cli.config_file import edits, put
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
-from covalent_braket_plugin.cli.sources import config_path, gather, source_options
+from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.engine import connect
 from covalent_braket_plugin.image_build import (
     Built,
@@ -28,6 +28,7 @@ from covalent_braket_plugin.image_build import (
 )
 from covalent_braket_plugin.image_push import Layers, find_image, find_repository, push
 from covalent_braket_plugin.protocol import PROTOCOL_VERSION
+from covalent_braket_plugin.settings.config_file import config_path
 
 __all__ = ["image"]
 

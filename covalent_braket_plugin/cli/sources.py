@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,12 +15,11 @@ from covalent_braket_plugin import local_endpoint
 from covalent_braket_plugin.cli.output import note
 from covalent_braket_plugin.permissions import AWS_IMAGE_ACCOUNT
 from covalent_braket_plugin.settings import BY_NAME, Settings, resolve, unknown, with_local
+from covalent_braket_plugin.settings.config_file import config_path, config_section
 
 __all__ = [
     "Sources",
     "account_digits",
-    "config_path",
-    "config_section",
     "gather",
     "likely_account",
     "source_options",
@@ -84,42 +82,13 @@ def gather(assignments: Iterable[str], config: Path | None, no_config: bool) -> 
 
     Raises:
         click.UsageError: An assignment cannot be understood.
-        click.ClickException: The config file cannot be read.
+        ConfigFileError: The config file cannot be read.
     """
     section = {} if no_config else config_section(config or config_path(os.environ))
     for name, guess in unknown(section):
         meant = f" (did you mean {guess}?)" if guess else ""
         note(f"{name} in [executors.braket] is not a setting{meant}; it is ignored.")
     return Sources(_given(assignments), section, os.environ)
-
-
-def config_path(environ: Mapping[str, str]) -> Path:
-    """Find Covalent's configuration file by Covalent's own rule, without loading Covalent."""
-    folder = environ.get("COVALENT_CONFIG_DIR") or environ.get("XDG_CONFIG_DIR")
-    return Path(folder or Path.home() / ".config/covalent") / "covalent.conf"
-
-
-def config_section(path: Path) -> dict[str, object]:
-    """Read ``[executors.braket]``; empty if there is no file or no such section.
-
-    Raises:
-        click.ClickException: The file is not TOML.
-    """
-    try:
-        content = tomllib.loads(path.read_text())
-    except FileNotFoundError:
-        return {}
-    except (OSError, ValueError) as error:
-        raise click.ClickException(f"{path} cannot be read: {error}") from error
-    section: Any = content
-    for name in ("executors", "braket"):
-        section = section.get(name, {})
-        if not isinstance(section, dict):
-            raise click.ClickException(
-                f"{path} cannot be read: {name} is not a section there. "
-                "Write [executors.braket], and the settings below it."
-            )
-    return dict(section)
 
 
 def account_digits(

@@ -8,8 +8,8 @@ import pytest
 
 from covalent_braket_plugin.covalent_compat.server import is_server
 from covalent_braket_plugin.covalent_compat.store import Dispatch, Node
-from covalent_braket_plugin.descriptions import JobSummary
-from covalent_braket_plugin.reattach import newest_jobs, settings_of, task_of
+from covalent_braket_plugin.descriptions import JobSummary, task_of
+from covalent_braket_plugin.reattach import newest_jobs, settings_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -16,14 +16,14 @@ from covalent_braket_plugin.cli.output import json_option, note, print_json, pri
 from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.covalent_compat import store
 from covalent_braket_plugin.covalent_compat.store import Dispatch
-from covalent_braket_plugin.descriptions import JobSummary
+from covalent_braket_plugin.descriptions import JobSummary, task_of
 from covalent_braket_plugin.errors import (
     BraketPluginError,
     LocalBraketError,
     UnconfiguredError,
 )
 from covalent_braket_plugin.jobs import Jobs
-from covalent_braket_plugin.reattach import newest_jobs, task_of
+from covalent_braket_plugin.reattach import newest_jobs
 from covalent_braket_plugin.settings import check_one
 
 __all__ = ["orphans"]

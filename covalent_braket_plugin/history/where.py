@@ -1,0 +1,36 @@
+"""Where jobs are looked for: settings, and the clients for them."""
+
+from __future__ import annotations
+
+from covalent_braket_plugin import aws, local_endpoint
+from covalent_braket_plugin.errors import LocalBraketError
+from covalent_braket_plugin.jobs import Jobs
+from covalent_braket_plugin.pipeline import Context
+from covalent_braket_plugin.settings import Settings, check_one, with_local, with_region
+from covalent_braket_plugin.storage import Storage
+
+__all__ = ["connect"]
+
+
+def connect(settings: Settings) -> Context:
+    """Find the clients for looking at jobs; that takes a region, and no role, image or bucket.
+
+    Args:
+        settings: Resolved settings; the local Braket is filled in if it is wanted.
+
+    Raises:
+        LocalBraketError: The local Braket is wanted, and none runs: its jobs are gone with it.
+        SettingError: The region is none, or the profile cannot be used.
+        UnconfiguredError: No region is known.
+    """
+    local_pid = None
+    if settings.local:
+        info = local_endpoint.find()
+        if info is None:
+            raise LocalBraketError("No local Braket is running, so that there are no jobs.")
+        settings, local_pid = with_local(settings, info), int(info["pid"])
+    if settings.region:
+        check_one("region", settings.region)
+    clients = aws.clients_for(settings)
+    settings = with_region(settings, clients.region)
+    return Context(settings, Jobs(clients), Storage(clients), local_pid)

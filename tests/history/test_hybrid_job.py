@@ -1,0 +1,146 @@
+"""What a job says of itself, and what can be done with it."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from covalent_braket_plugin.errors import (
+    JobCancelledError,
+    JobFailedError,
+    JobNotEndedError,
+    ResultGoneError,
+    SettingError,
+)
+from covalent_braket_plugin.history import HybridJob
+from tests.history.conftest import Account
+from tests.support.braket_server import BraketServer
+
+
+def energy(angle: float) -> dict[str, Any]:
+    print(f"angle {angle}")
+    return {"energy": angle / 2, "counts": {"00": 60, "11": 40}}
+
+
+def breaks() -> None:
+    raise ValueError("not finite")
+
+
+def until_told(mark: str) -> str:
+    for number in range(600):
+        if Path(mark).exists():
+            break
+        print(f"look {number}", flush=True)
+        time.sleep(0.1)
+    print("told")
+    return "done"
+
+
+@pytest.fixture(scope="module")
+def completed(account: Account) -> HybridJob:
+    return account.job_of(energy, 1.5)
+
+
+@pytest.fixture(scope="module")
+def failed(account: Account) -> HybridJob:
+    return account.job_of(breaks)
+
+
+def test_a_job_says_what_it_was(account: Account, completed: HybridJob) -> None:
+    assert (completed.status, completed.electron, completed.node_id, completed.attempt) == (
+        "COMPLETED",
+        "energy",
+        0,
+        1,
+    )
+    assert completed.instance_type == "ml.m5.large"
+    assert completed.billable_seconds
+    times = (completed.created_at, completed.started_at, completed.ended_at)
+    assert list(times) == sorted(filter(None, times))
+    assert completed.console_url.endswith(completed.arn)
+    assert "angle 1.5" in list(completed.logs())
+
+
+def test_a_completed_jobs_result_is_what_the_electron_returned(completed: HybridJob) -> None:
+    assert completed.result(timeout_sec=0) == {"energy": 0.75, "counts": {"00": 60, "11": 40}}
+
+
+def test_a_failed_jobs_result_is_an_error_with_the_report(failed: HybridJob) -> None:
+    with pytest.raises(JobFailedError) as raised:
+        failed.result(timeout_sec=0)
+    assert str(raised.value) == failed.report()
+    assert "ValueError: not finite" in failed.report()
+    assert failed.arn in failed.report()
+
+
+def test_a_running_job_has_no_result_yet_is_followed_and_is_not_deleted(
+    account: Account, tmp_path: Path
+) -> None:
+    job = account.running(until_told, str(tmp_path / "mark"))
+    with pytest.raises(JobNotEndedError, match="has not ended: it is RUNNING"):
+        job.result(timeout_sec=0)
+    with pytest.raises(TimeoutError):
+        job.wait(0.1)
+    with pytest.raises(JobNotEndedError, match="needs what it has in S3"):
+        job.delete()
+    lines = job.logs(follow=True)
+    while next(lines) != "look 0":
+        pass
+    assert job.status == "RUNNING"
+    (tmp_path / "mark").touch()
+    assert "told" in list(lines)
+    assert job.status == "COMPLETED"  # nobody had to ask
+    assert job.result() == "done"
+
+
+def test_a_job_is_cancelled_once_and_that_twice_says_so(account: Account, tmp_path: Path) -> None:
+    job = account.running(until_told, str(tmp_path / "never"))
+    assert job.cancel() is True
+    assert job.status == "CANCELLED"
+    assert job.cancel() is True
+    with pytest.raises(JobCancelledError, match="CANCELLED"):
+        job.result()
+
+
+async def test_a_job_is_cancelled_where_an_event_loop_runs_as_in_notebooks(
+    account: Account,
+) -> None:
+    job = account.history.job(account.make(dispatch_id="d", node_id="0"))
+    assert job.cancel() is True
+
+
+def test_a_job_that_completed_is_not_cancelled_any_more(completed: HybridJob) -> None:
+    assert completed.cancel() is False
+    assert completed.status == "COMPLETED"
+
+
+@pytest.mark.parametrize("name", ["", "   ", "a\nb", "x" * 257, "what?"])
+def test_a_name_that_aws_would_not_take_as_a_tag_is_refused(
+    completed: HybridJob, name: str
+) -> None:
+    with pytest.raises(SettingError, match="a tag's value has 1 to 256"):
+        completed.rename(name)
+
+
+def test_deleting_leaves_no_object_and_the_job_and_twice_finds_nothing(account: Account) -> None:
+    job = account.job_of(energy, 1.0)
+    deleted = job.delete()
+    names = {uri.rpartition("/")[2] for uri in deleted}
+    assert {"manifest.json", "outcome.json", "payload.bin", "value-0.tobj"} <= names
+    found = account.owner("s3").list_objects_v2(Bucket=deleted[0].split("/")[2])
+    assert not [each for each in found.get("Contents", []) if job.dispatch_id in each["Key"]]
+    assert job.delete() == []
+    assert job.poll() == "COMPLETED"
+    with pytest.raises(ResultGoneError, match="keep_payload=True"):
+        job.result()
+
+
+def test_a_log_is_read_although_the_service_throttles(
+    completed: HybridJob, local_braket: BraketServer
+) -> None:
+    # botocore itself asks three times.
+    local_braket.faults({"operation": "logs:GetLogEvents", "kind": "throttle", "times": 4})
+    assert "angle 1.5" in list(completed.logs())
