@@ -22,7 +22,7 @@ from covalent_braket_plugin.errors import (
 from covalent_braket_plugin.pipeline import Context, remove
 from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome, Stream
 
-__all__ = ["Collected", "Texts", "add", "clear", "collect", "collect_glue"]
+__all__ = ["Collected", "Texts", "add", "clear", "collect", "collect_glue", "left"]
 
 log = logging.getLogger(__name__)
 
@@ -109,19 +109,42 @@ def collect(
     if keys is None:
         job = _described(ctx, job)
         keys = job.keys
-    nodes = tuple(nodes) or tuple(node for node in (keys.node_id,) if node is not None)
-    try:
-        outcome, problem = ctx.storage.fetch_outcome(keys), None
-    except IntegrityError as error:
-        outcome, problem = None, error
-    job = _described(ctx, job, outcome)
-    found = _Found(name, job, keys, tuple(history), outcome, problem)
-    found = replace(found, problem=problem or _what_is_missing(ctx, found, nodes))
+    found = _found(ctx, job, name, keys, nodes, history)
     try:
         values = {} if found.problem else _values(ctx, found, place)
     except IntegrityError as error:
         found, values = replace(found, problem=error), {}
     return _files(ctx, found, place, values)
+
+
+def left(ctx: Context, job: Job) -> tuple[Outcome | None, IntegrityError | None]:
+    """Tell what an ended job left, and what is wrong with that; values stay where they are.
+
+    Both are what `failure.report` needs for the text that Covalent shows with the electron.
+
+    Raises:
+        AwsError: S3 refused or did not answer.
+        IntegrityError: The job is not one of ours.
+    """
+    found = _found(ctx, job, job.tags.get("covalent:electron", ""), job.keys)
+    return found.outcome, found.problem
+
+
+def _found(
+    ctx: Context,
+    job: JobSummary,
+    name: str,
+    keys: Keys,
+    nodes: Iterable[int] = (),
+    history: Sequence[str] = (),
+) -> _Found:
+    nodes = tuple(nodes) or tuple(node for node in (keys.node_id,) if node is not None)
+    try:
+        outcome, problem = ctx.storage.fetch_outcome(keys), None
+    except IntegrityError as error:
+        outcome, problem = None, error
+    found = _Found(name, _described(ctx, job, outcome), keys, tuple(history), outcome, problem)
+    return replace(found, problem=problem or _what_is_missing(ctx, found, nodes))
 
 
 def _described(ctx: Context, job: JobSummary, outcome: Outcome | None = None) -> Job:

@@ -19,6 +19,7 @@ from covalent_braket_plugin.failure.texts import (
     no_outcome,
     remote_traceback,
     report,
+    standing,
     summary,
 )
 
@@ -34,6 +35,7 @@ __all__ = [
     "no_outcome",
     "remote_traceback",
     "report",
+    "standing",
     "summary",
     "worker_phases",
 ]

@@ -7,7 +7,6 @@ the service and the job's outcome say, so that anybody gets the same text at any
 
 from __future__ import annotations
 
-import contextlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -21,9 +20,16 @@ from covalent_braket_plugin.failure.phases import (
     seconds_text,
     worker_phases,
 )
-from covalent_braket_plugin.protocol import ErrorData, Outcome
+from covalent_braket_plugin.protocol import ErrorData, Keys, Outcome
 
-__all__ = ["console_link", "no_outcome", "remote_traceback", "report", "summary"]
+__all__ = [
+    "console_link",
+    "no_outcome",
+    "remote_traceback",
+    "report",
+    "standing",
+    "summary",
+]
 
 _PHASES = {
     "start": "before the electron was loaded",
@@ -89,6 +95,13 @@ def report(
     if job is not None:
         lines += _of_job(job, outcome, problem)
     return "\n".join((*lines, *history)) + "\n"
+
+
+def standing(job: Job, outcome: Outcome | None) -> str:
+    """Write how a job stands that has not failed, in lines as those of `report`."""
+    name = _call(_name_of(job, outcome, ""))
+    first = f"{name} completed" if job.status == "COMPLETED" else f"{name} is {job.status}"
+    return "\n".join((first, *_identity(job), *_phases(job, outcome))) + "\n"
 
 
 def summary(
@@ -172,9 +185,17 @@ def _call(name: str) -> str:
 
 
 def _of_job(job: Job, outcome: Outcome | None, problem: Exception | None) -> Iterator[str]:
-    keys = None
-    with contextlib.suppress(BraketPluginError):  # it is not one of ours, or was not described
-        keys = job.keys
+    yield from _identity(job)
+    if phase := _phase(job, outcome):
+        yield f"Failed while: {phase}"
+    yield from _phases(job, outcome)
+    keys = _keys(job)
+    if problem is not None and keys is not None:
+        yield f"Nothing was deleted: see {keys.uri(keys.base)}"
+
+
+def _identity(job: Job) -> Iterator[str]:
+    keys = _keys(job)
     attempt = f", attempt {keys.attempt}" if keys is not None and keys.attempt > 1 else ""
     billed = "" if job.billable_seconds is None else f", billed {job.billable_seconds:.1f} s"
     yield f"Job: {job.name}{attempt}"
@@ -182,12 +203,18 @@ def _of_job(job: Job, outcome: Outcome | None, problem: Exception | None) -> Ite
     yield f"Status: {job.status}{billed}"
     if link := console_link(job.arn):
         yield f"Console: {link}"
-    if phase := _phase(job, outcome):
-        yield f"Failed while: {phase}"
+
+
+def _phases(job: Job, outcome: Outcome | None) -> Iterator[str]:
     yield from _durations("Braket's phases", braket_phases(job))
     yield from _durations("In the job", worker_phases(outcome))
-    if problem is not None and keys is not None:
-        yield f"Nothing was deleted: see {keys.uri(keys.base)}"
+
+
+def _keys(job: Job) -> Keys | None:
+    try:
+        return job.keys
+    except BraketPluginError:  # it is not one of ours, or was not described
+        return None
 
 
 def _phase(job: Job, outcome: Outcome | None) -> str:

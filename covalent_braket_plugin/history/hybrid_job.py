@@ -12,7 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from covalent_braket_plugin import failure
+from covalent_braket_plugin import collecting, failure
 from covalent_braket_plugin.descriptions import NAME_TAG, Job, JobSummary, task_of
 from covalent_braket_plugin.errors import (
     AwsError,
@@ -20,6 +20,7 @@ from covalent_braket_plugin.errors import (
     JobCancelledError,
     JobFailedError,
     JobNotEndedError,
+    NoOutcomeError,
     SettingError,
     may_pass,
 )
@@ -51,7 +52,7 @@ class HybridJob:
     def __init__(self, ctx: Context, job: JobSummary) -> None:
         self._ctx = ctx
         self._job = job
-        self._outcome: Outcome | None = None
+        self._ending: tuple[Outcome | None, IntegrityError | None] | None = None
 
     def __repr__(self) -> str:
         """Name it, its status and its id."""
@@ -235,30 +236,25 @@ class HybridJob:
             AwsError: AWS refused or did not answer.
         """
         self._require_end("has returned nothing")
-        outcome = self._left()
         if self.status == "CANCELLED":
             raise JobCancelledError(self.report())
-        if self.status == "FAILED" or (outcome is not None and outcome.status != "completed"):
+        if self._failed:
             raise JobFailedError(self.report())
-        values.fetch(self._ctx, self._described, outcome, target)
+        values.fetch(self._ctx, self._described, self._left[0], target)
 
     def report(self) -> str:
-        """Say what became of it, as Covalent shows it with the electron if it failed.
+        """Say what became of it: if it failed, in the words that Covalent shows with the electron.
 
         Raises:
             AwsError: AWS refused or did not answer.
         """
-        job, outcome = self._described, self._left() if self.ended else None
-        return failure.headline(
-            self.electron,
-            outcome,
-            job_arn=job.arn,
-            job_name=job.name,
-            status=job.status,
-            failure_reason=job.failure_reason,
-            events=job.event_types,
-            billed_seconds=job.billable_seconds,
-        )
+        if not self.ended:
+            return failure.standing(self._described, None)
+        outcome, problem = self._left
+        if self._failed:
+            return failure.report(self._described, outcome, name=self.electron, problem=problem)
+        gone = "" if outcome else "Record: not in S3; it was deleted, or the job left none.\n"
+        return failure.standing(self._described, outcome) + gone
 
     def logs(self, follow: bool = False) -> Iterator[str]:
         """Read its log, line by line: what it is up to now.
@@ -332,7 +328,7 @@ class HybridJob:
                 f"{self.name} says that its objects are at {keys.uri(keys.base)}, where {own} is "
                 "due: nothing is deleted."
             )
-        self._outcome = None
+        self._ending = None
         return self._ctx.storage.remove_all(keys)
 
     def open(self) -> str:
@@ -359,11 +355,20 @@ class HybridJob:
         assert isinstance(self._job, Job)
         return self._job
 
-    def _left(self) -> Outcome | None:
-        """What the job left; None if it left nothing, or that was deleted."""
-        if self._outcome is None:
-            self._outcome = self._ctx.storage.fetch_outcome(self._described.keys)
-        return self._outcome
+    @property
+    def _left(self) -> tuple[Outcome | None, IntegrityError | None]:
+        """What the job left, and what is wrong with that."""
+        if self._ending is None:
+            self._ending = collecting.left(self._ctx, self._described)
+        return self._ending
+
+    @property
+    def _failed(self) -> bool:
+        """Whether an ended job has failed; one of which nothing is left any more has not."""
+        outcome, problem = self._left
+        gone = problem is None or isinstance(problem, NoOutcomeError)
+        unlike = outcome is not None and outcome.status != "completed"
+        return self.status != "COMPLETED" or unlike or not gone
 
     def _require_end(self, what: str) -> None:
         if not self.ended:
