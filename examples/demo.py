@@ -2,6 +2,7 @@
 
     make demo           (or: python examples/demo.py)
     make demo-stop      (or: python examples/demo.py --stop)
+    python examples/demo.py --picture docs/images/energy.svg    the picture in the documentation
 
 The workflow is the one of quickstart.py. Both servers belong to the demo alone: they live in one
 folder, listen on free ports of 127.0.0.1 and go on running, so that the next demo takes seconds.
@@ -29,7 +30,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from covalent_braket_plugin import local_endpoint
-from covalent_braket_plugin.errors import LocalBraketError
+from covalent_braket_plugin.errors import LocalBraketError, PlotError
 
 if TYPE_CHECKING:
     from demo_view import Electron, View
@@ -38,6 +39,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LIMIT_SECONDS = 300.0
 LOOK_SECONDS = 0.4
 STDERR_LINES = 15
+PLOT_COLUMNS = 78
+LOG_GROUP = "/aws/braket/jobs"
 
 console = Console(highlight=False)
 
@@ -56,8 +59,12 @@ def demo_folder() -> Path:
     return Path(tempfile.gettempdir()) / f"covalent-braket-demo-{os.getuid()}-{mark}"
 
 
-def run(server: DemoServer) -> None:
+def run(server: DemoServer, picture: Path) -> None:
     """Start what does not run yet, dispatch the workflow, show it, check its results.
+
+    Args:
+        server: The demo's server.
+        picture: File for the energy's curve.
 
     Raises:
         DemoError: Something went wrong, or a result is wrong.
@@ -73,13 +80,17 @@ def run(server: DemoServer) -> None:
     # Only now, since Covalent reads where its server is when it is imported.
     import covalent as ct
     import quickstart
+    from demo_view import View
 
     by_value(quickstart)
     dispatch_id = ct.dispatch(quickstart.quickstart)()
     done("Workflow dispatched", f"{url}/{dispatch_id}")
+    done("Watch it live", f"{url}/braket/{dispatch_id}")
     console.print()
-    follow(url, dispatch_id, endpoint)
+    view = View(url, dispatch_id, endpoint)
+    electrons = follow(view)
     show_results(ct.get_result(dispatch_id, wait=True).result, quickstart)
+    show_curve(view, electrons, picture, quickstart.EXACT)
     console.print(
         f"\n[green]All results are right.[/] {time.monotonic() - began:.1f} s in all.\n\n"
         f"  See it in Covalent's UI   {url}/{dispatch_id}\n"
@@ -105,7 +116,7 @@ def start(server: DemoServer) -> tuple[str, Mapping[str, Any]]:
 
 def done(what: str, where: str) -> None:
     """Say that a step is done."""
-    console.print(f"[green]✓[/] {what:<20} {where}", soft_wrap=True)
+    console.print(f"[green]✓[/] {what:<22} {where}", soft_wrap=True)
 
 
 def by_value(module: Any) -> None:
@@ -115,15 +126,14 @@ def by_value(module: Any) -> None:
     cloudpickle.register_pickle_by_value(module)
 
 
-def follow(url: str, dispatch_id: str, endpoint: Mapping[str, Any]) -> None:
-    """Show the electrons until the workflow has ended.
+def follow(view: View) -> list[Electron]:
+    """Show the electrons until the workflow has ended; returns how they are then.
 
     Raises:
         DemoError: It failed, or it takes far too long.
     """
-    from demo_view import ENDED, Screen, View
+    from demo_view import ENDED, Screen
 
-    view = View(url, dispatch_id, endpoint)
     deadline = time.monotonic() + LIMIT_SECONDS
     with Screen(console) as screen:
         while True:
@@ -135,6 +145,7 @@ def follow(url: str, dispatch_id: str, endpoint: Mapping[str, Any]) -> None:
                 raise DemoError(f"The workflow has not ended after {LIMIT_SECONDS:.0f} s.")
             time.sleep(LOOK_SECONDS)
     check_ended_well(view, electrons)
+    return electrons
 
 
 def check_ended_well(view: View, electrons: list[Electron]) -> None:
@@ -178,6 +189,24 @@ def show_results(report: Mapping[str, float], quickstart: Any) -> None:
             raise DemoError(f"{what} is {found}, but should be {exact}.")
 
 
+def show_curve(view: View, electrons: list[Electron], path: Path, exact: float) -> None:
+    """Draw the energy that the job logged after each iteration: here, and into a file."""
+    from covalent_braket_plugin import aws, settings
+    from covalent_braket_plugin.monitoring import logs, metrics, plots
+
+    (node_id,) = (each.node_id for each in electrons if each.name == "ground_state_energy")
+    job = view.jobs()[str(node_id)]
+    local = settings.resolve({"local": True}, {}, {})
+    clients = aws.clients_for(settings.with_local(local, view.endpoint))
+    stream = logs.job_log(clients, LOG_GROUP, job["jobName"], job["jobArn"])
+    table = metrics.frame(logs.read_all(clients, LOG_GROUP, stream))
+    marks = {"energy": exact}
+    plots.plot(table, path, title="Ground state energy of H2, in hartree", exact=marks)
+    width = min(console.width, PLOT_COLUMNS)
+    console.print(f"\n{plots.terminal_plot(table, width=width, exact=marks)}\n", markup=False)
+    done("The curve as a picture", str(path))
+
+
 def stop(server: DemoServer) -> None:
     """End both servers of this demo, and nothing else."""
     was_running = server.stop()
@@ -196,6 +225,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run a workflow on the built-in local Braket.")
     parser.add_argument("--stop", action="store_true", help="end what earlier runs left running")
     parser.add_argument("--folder", type=Path, default=demo_folder(), help="where the demo lives")
+    parser.add_argument("--picture", type=Path, help="the curve's file, .png or .svg")
     arguments = parser.parse_args()
 
     server = DemoServer(arguments.folder.absolute())
@@ -207,11 +237,11 @@ def main() -> int:
     os.environ.update(environment)
     warnings.simplefilter("ignore")
     try:
-        run(server)
+        run(server, arguments.picture or server.folder / "energy.png")
     except KeyboardInterrupt:
         console.print("\nNo longer watching. Stop what is still running with: make demo-stop")
         return 130
-    except (DemoError, LocalBraketError, ServerError) as error:
+    except (DemoError, LocalBraketError, PlotError, ServerError) as error:
         console.print(f"\n[red]The demo failed.[/] {escape(str(error))}", soft_wrap=True)
         console.print(f"Logs: {server.log} and {server.local_braket}", soft_wrap=True)
         return 1

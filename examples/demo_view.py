@@ -91,12 +91,16 @@ class View:
             return None
         return time.monotonic() - self._since.setdefault(node_id, time.monotonic())
 
+    def jobs(self) -> dict[str, Mapping[str, Any]]:
+        """The dispatch's jobs as Braket lists them, by node."""
+        jobs = self._client().search_jobs(filters=[], maxResults=100)["jobs"]
+        ours = [job for job in jobs if _tag(job, "dispatch_id") == self.dispatch_id]
+        return {_tag(job, "node_id"): job for job in ours}
+
     def _notes(self) -> dict[str, str]:
         """What Braket says about the jobs, by node; nothing if it cannot be asked."""
         try:
-            jobs = self._client().search_jobs(filters=[], maxResults=100)["jobs"]
-            ours = [job for job in jobs if _tag(job, "dispatch_id") == self.dispatch_id]
-            return {_tag(job, "node_id"): self._note(job) for job in ours}
+            return {node: self._note(job) for node, job in self.jobs().items()}
         except (BotoCoreError, ClientError):
             return {}
 

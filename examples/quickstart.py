@@ -62,6 +62,8 @@ def ground_state_energy(iterations: int, step: float = 0.8) -> list[float]:
     from braket.jobs.metrics import log_metric
     from pennylane import numpy as np
 
+    from covalent_braket_plugin.job import update_status
+
     words = [qml.pauli.string_to_pauli_word(word) for word in H2]
     hamiltonian = qml.dot(list(H2.values()), words)
 
@@ -75,6 +77,7 @@ def ground_state_energy(iterations: int, step: float = 0.8) -> list[float]:
     optimizer = qml.GradientDescentOptimizer(step)
     angle, energies = np.array(0.0, requires_grad=True), []
     for iteration in range(iterations):
+        update_status(f"step {iteration + 1} of {iterations}")
         angle, value = optimizer.step_and_cost(energy, angle)
         energies.append(float(value))
         log_metric(metric_name="energy", value=float(value), iteration_number=iteration)

@@ -18,7 +18,7 @@ from scripts.bench import report
 from scripts.bench.stage import ROOT, CaseError, environment
 
 INSIDE = "BENCH_CASE"
-CASES = ("cost", "fan-out", "mass", "data", "watch")
+CASES = ("cost", "fan-out", "mass", "data", "watch", "logs")
 
 
 def _run_inside(case: str, folder: Path, sizes: Sequence[int]) -> None:
@@ -39,7 +39,7 @@ def _run_inside(case: str, folder: Path, sizes: Sequence[int]) -> None:
 def _runner(
     case: str, sizes: Sequence[int]
 ) -> Callable[[Path, Callable[[str], None]], report.Found]:
-    from scripts.bench import cost, data, fan_out, mass, watch
+    from scripts.bench import cost, data, fan_out, logs, mass, watch
 
     runners: Mapping[str, Callable[[Path, Callable[[str], None]], report.Found]] = {
         "cost": lambda folder, say: cost.run(folder, sizes, say),
@@ -47,6 +47,7 @@ def _runner(
         "mass": mass.run,
         "data": data.run,
         "watch": watch.run,
+        "logs": logs.run,
     }
     return runners[case]
 

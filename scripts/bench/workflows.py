@@ -5,6 +5,9 @@ from __future__ import annotations
 import sys
 from typing import Any
 
+TICK = "tick"
+"""How the lines of `talkers` begin; the number of the electron and the time follow."""
+
 
 def executor_of(name: str) -> Any:
     """Covalent's own ``local`` executor, or ours on the local Braket."""
@@ -33,6 +36,32 @@ def fan_out(executor: str) -> Any:
     def flow(count: int, seconds: float) -> None:
         for number in range(count):
             sleeper(number, seconds)
+
+    return flow
+
+
+def talkers() -> Any:
+    """A lattice of independent electrons that print the time each second, for a while.
+
+    Its arguments: how many electrons, how many lines each prints, how many seconds each lasts.
+    """
+    import covalent as ct
+
+    _by_value()
+
+    @ct.electron(executor=executor_of("braket"))  # type: ignore[untyped-decorator]
+    def talker(number: int, lines: int, seconds: int) -> None:
+        import time
+
+        for second in range(seconds):
+            if second < lines:
+                print(f"{TICK} {number} {time.time()}", flush=True)
+            time.sleep(1)
+
+    @ct.lattice  # type: ignore[untyped-decorator]
+    def flow(count: int, lines: int, seconds: int) -> None:
+        for number in range(count):
+            talker(number, lines, seconds)
 
     return flow
 

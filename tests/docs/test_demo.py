@@ -34,6 +34,11 @@ def run_demo(server: DemoServer, *arguments: str, folder: Path = EXAMPLES) -> tu
     return done.returncode, done.stdout + done.stderr
 
 
+def texts_in(picture: Path) -> set[str]:
+    """What an SVG of matplotlib says: it draws text as paths and notes it in comments."""
+    return set(re.findall(r"<!-- (.+?) -->", picture.read_text()))
+
+
 def group_of(leader: int) -> set[int]:
     found = set()
     for pid in psutil.pids():
@@ -50,20 +55,30 @@ def test_the_demo_shows_right_results_and_says_how_to_stop(demo: DemoServer) -> 
     for words in ("fair_coin", "24 quantum tasks", "All results are right", "make demo-stop"):
         assert words in output
     assert "arning" not in output
+    assert "energy (line: exact, -1.13727)" in output
+    assert re.search(r"^-1\.1167┤", output, re.M)
+    assert (demo.folder / "energy.png").read_bytes().startswith(b"\x89PNG")
     link = re.search(r"UI +(http://\S+)", output)
     assert link
-    with urllib.request.urlopen(link[1], timeout=30) as page:
-        assert b"<html" in page.read()
+    live = re.search(r"live +(http://\S+)", output)
+    assert live
+    for url in (link[1], live[1]):
+        with urllib.request.urlopen(url, timeout=30) as page:
+            assert page.headers.get_content_type() == "text/html"
 
 
 @pytest.mark.e2e
-def test_a_second_demo_uses_the_servers_of_the_first(demo: DemoServer) -> None:
+def test_a_second_demo_uses_the_servers_of_the_first(demo: DemoServer, tmp_path: Path) -> None:
     before = demo.find_or_start(), local_endpoint.find_or_start(demo.local_braket)["pid"]
-    code, output = run_demo(demo)
+    picture = tmp_path / "energy.svg"
+    code, output = run_demo(demo, "--picture", str(picture))
     assert code == 0, output
     found = local_endpoint.find(demo.local_braket)
     assert found
     assert (demo.find(), found["pid"]) == before
+    # The picture in the documentation is made so; another matplotlib may draw it elsewhere.
+    kept = ROOT / "docs" / "images" / "energy.svg"
+    assert texts_in(picture) == texts_in(kept) >= {"energy", "iteration", "exact: -1.13727"}
 
 
 @pytest.mark.e2e
