@@ -113,7 +113,7 @@ class BraketExecutor(AsyncBaseExecutor):
         version_mismatch: ``"error"`` or ``"warn"`` if Python or cloudpickle of the electron and of
             the image differ.
         python_mismatch: The same for Python alone (default: as ``version_mismatch``).
-        keep_payload: Leave payload and outcome in S3.
+        keep_payload: Leave payload and value in S3; the outcome stays in any case.
         repair_ui: Whether Covalent's server mends its UI and shows electrons live; the server reads
             it from the configuration file (default True).
         cache_dir: Directory for files in transit.

@@ -140,7 +140,7 @@ def _found(
 ) -> _Found:
     nodes = tuple(nodes) or tuple(node for node in (keys.node_id,) if node is not None)
     try:
-        outcome, problem = ctx.storage.fetch_outcome(keys), None
+        outcome, problem = ctx.storage.fetch_outcome(keys, job.created_at), None
     except IntegrityError as error:
         outcome, problem = None, error
     found = _Found(name, _described(ctx, job, outcome), keys, tuple(history), outcome, problem)
@@ -164,10 +164,15 @@ def add(collected: Collected, line: str) -> None:
 
 
 def clear(ctx: Context, collected: Collected, nodes: Iterable[int] = ()) -> None:
-    """Delete what a task left in S3, unless it is still of use; never fails."""
+    """Delete what a task left in S3, unless it is still of use; never fails.
+
+    The outcome and long streams stay, as the job's record: the service itself knows no more of a
+    job than a line about its failure.
+    """
     if collected.keys is not None and collected.cleared and not ctx.settings.keep_payload:
         known = set(collected.nodes).union(nodes)
-        remove(ctx, collected.keys, known, archive=collected.result_files == 0)
+        archive = collected.result_files == 0
+        remove(ctx, collected.keys, known, record=False, archive=archive)
 
 
 @dataclass(frozen=True)

@@ -240,13 +240,15 @@ def discard(ctx: Context, keys: Keys) -> None:
         remove(ctx, keys, ())
 
 
-def remove(ctx: Context, keys: Keys, nodes: Iterable[int], *, archive: bool = False) -> None:
-    """Delete what a task left in S3; the archive of its result files only if that is said.
+def remove(
+    ctx: Context, keys: Keys, nodes: Iterable[int], *, record: bool = True, archive: bool = False
+) -> None:
+    """Delete what a task left in S3; see `Storage.remove`.
 
     It never fails, since what matters is done by then.
     """
     try:
-        ctx.storage.remove(keys, sorted(set(nodes)), archive=archive)
+        ctx.storage.remove(keys, sorted(set(nodes)), record=record, archive=archive)
     except NotFoundError:  # not even the bucket is there
         return
     except BraketPluginError as error:

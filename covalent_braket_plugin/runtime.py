@@ -6,6 +6,7 @@ dispatcher never unpickles anything. The directory::
 
     manifest.json, payload.bin     what to run, verified by whoever starts this
     value-{node}.tobj              written here: what an electron returned
+    phase.json                     written here: what is done now, for whoever finds us dead
     result.json                    written here, last: an `Outcome` without streams
 
 Standard library and cloudpickle only; the electron finds a process without boto3 or asyncio in it.
@@ -14,6 +15,7 @@ Standard library and cloudpickle only; the electron finds a process without boto
 from __future__ import annotations
 
 import contextlib
+import json
 import sys
 import sysconfig
 import time
@@ -41,6 +43,7 @@ __all__ = ["main", "run_directory"]
 
 MANIFEST_FILE = "manifest.json"
 PAYLOAD_FILE = "payload.bin"
+PHASE_FILE = "phase.json"
 RESULT_FILE = "result.json"
 FILES_KEYWORD = "files"
 """Covalent always passes the results of file transfers as a list."""
@@ -65,6 +68,9 @@ class _Run:
     @contextlib.contextmanager
     def timed(self, phase: str) -> Iterator[None]:
         self.phase = phase
+        with contextlib.suppress(OSError):  # only a nicety
+            text = json.dumps({"phase": phase, "seconds": self.seconds})
+            (self.directory / PHASE_FILE).write_text(text)
         start = time.monotonic()
         try:
             yield

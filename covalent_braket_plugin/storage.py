@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,6 +37,8 @@ _ONE_PUT_BYTES = 64 * 1024 * 1024
 """Up to here one PutObject; beyond, a multipart upload, of which a broken part is sent again."""
 _PART_BYTES = 16 * 1024 * 1024
 _PROBE = b"Written by covalent-braket doctor, which deletes it at once."
+_CLOCKS_DIFFER = timedelta(seconds=2)
+"""S3 gives whole seconds, and another service told when the job was made."""
 MAX_OUTCOME_BYTES = 16 * 1024 * 1024
 
 
@@ -246,21 +249,27 @@ class Storage:
 
     # --- collect -----------------------------------------------------------------------------
 
-    def fetch_outcome(self, keys: Keys) -> Outcome | None:
+    def fetch_outcome(self, keys: Keys, since: datetime | None = None) -> Outcome | None:
         """Fetch what a job left; None if it left nothing.
+
+        Args:
+            keys: Where the task lies.
+            since: When the job was made: an older outcome is the record of another one.
 
         Raises:
             AwsError: S3 refused or did not answer.
             IntegrityError: It is not an outcome.
         """
         try:
-            return _whole(lambda: self._outcome(keys))
+            return _whole(lambda: self._outcome(keys, since))
         except NotFoundError:
             return None
 
-    def _outcome(self, keys: Keys) -> Outcome:
+    def _outcome(self, keys: Keys, since: datetime | None) -> Outcome | None:
         with translated("GetObject"):
             answer = self.clients.s3.get_object(Bucket=keys.bucket, Key=keys.outcome)
+            if since is not None and answer["LastModified"] < since - _CLOCKS_DIFFER:
+                return None
             if answer["ContentLength"] > MAX_OUTCOME_BYTES:
                 raise IntegrityError(
                     f"{keys.uri(keys.outcome)} has {answer['ContentLength']} bytes: no worker "
@@ -293,8 +302,9 @@ class Storage:
             _whole(lambda: self._fetch_value(keys, node, target))
         except NotFoundError as error:
             raise TruncatedError(
-                f"The value of node {node.node_id} is not there any more, the outcome says that "
-                f"it has {node.size} bytes: {error}"
+                f"The value of node {node.node_id} is not there any more: it was brought back "
+                f"before, or somebody deleted it. The outcome says that it has {node.size} bytes: "
+                f"{error}"
             ) from error
 
     def _fetch_value(self, keys: Keys, node: NodeOutcome, target: Path) -> None:
@@ -330,20 +340,24 @@ class Storage:
 
     # --- clean up ----------------------------------------------------------------------------
 
-    def remove(self, keys: Keys, nodes: Iterable[int], *, archive: bool = False) -> None:
-        """Delete what a task left in S3.
+    def remove(
+        self, keys: Keys, nodes: Iterable[int], *, record: bool = True, archive: bool = False
+    ) -> None:
+        """Delete what a task left in S3, with one call.
 
         Args:
             keys: Where the task lies.
             nodes: Its nodes.
+            record: Also the outcome and long streams: all that will be known of what became of it.
             archive: Also the archive that Braket makes of the electron's result files.
 
         Raises:
             AwsError: S3 refused or did not answer.
         """
-        names = [keys.manifest, keys.payload, keys.source, keys.outcome]
-        names += [keys.stream("stdout"), keys.stream("stderr")]
+        names = [keys.manifest, keys.payload, keys.source]
         names += [keys.value(node) for node in nodes]
+        if record:
+            names += [keys.outcome, keys.stream("stdout"), keys.stream("stderr")]
         if archive:
             names.append(keys.model_archive)
         self._delete_objects(keys.bucket, names)

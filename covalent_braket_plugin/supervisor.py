@@ -1,4 +1,4 @@
-"""The electron's process, as the worker sees it: started, listened to, ended.
+"""The electron's process, as the worker sees it: started, listened to, ended, and found dead.
 
 Told to stop, the electron is asked first; then all that it started is ended with it.
 
@@ -9,20 +9,23 @@ is kept for the outcome.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import selectors
+import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from covalent_braket_plugin import runtime
 from covalent_braket_plugin.descendants import adopt_orphans, end_descendants
+from covalent_braket_plugin.protocol import OUT_OF_MEMORY, ErrorData
 
-__all__ = ["Ended", "supervise"]
+__all__ = ["Ended", "how_it_ended", "supervise"]
 
 STOP_GRACE_SECONDS = 3.0
 """How long an electron may go on after SIGTERM. Braket promises no time at all, SageMaker 120 s."""
@@ -41,10 +44,13 @@ class Ended:
     Attributes:
         returncode: Its exit code; negative for a signal.
         stopped: Whether we were told to end it.
+        out_of_memory: Whether the kernel ended a process of the job meanwhile because its memory
+            was used up; None if it does not say.
     """
 
     returncode: int
     stopped: bool
+    out_of_memory: bool | None = None
 
 
 def supervise(directory: Path, stop_requested: Callable[[], bool]) -> Ended:
@@ -57,6 +63,7 @@ def supervise(directory: Path, stop_requested: Callable[[], bool]) -> Ended:
             other processes that this one has started.
     """
     adopt_orphans()
+    kills = _oom_kills()
     command = [sys.executable, "-u", "-m", runtime.__name__, str(directory)]
     with (
         subprocess.Popen(
@@ -70,7 +77,85 @@ def supervise(directory: Path, stop_requested: Callable[[], bool]) -> Ended:
         if stopped:
             _end(child, streams)
         streams.drain(DRAIN_SECONDS)
-        return Ended(child.returncode, stopped)
+        now = _oom_kills()
+        known = kills is not None and now is not None
+        return Ended(child.returncode, stopped, now != kills if known else None)
+
+
+def how_it_ended(directory: Path, ended: Ended) -> tuple[ErrorData, dict[str, float]]:
+    """Say why there is no result of an electron, and how long each of its phases took, in seconds.
+
+    Args:
+        directory: What it ran.
+        ended: How its process ended.
+    """
+    phase, seconds = _last_words(directory)
+    return _error_of(ended, phase), seconds
+
+
+def _last_words(directory: Path) -> tuple[str, dict[str, float]]:
+    """Tell what an electron's process did when it ended without a result, and for how long."""
+    path = directory / runtime.PHASE_FILE
+    try:
+        found = json.loads(path.read_text())
+        phase, seconds = str(found["phase"]), dict(found["seconds"])
+        began = path.stat().st_mtime
+    except (OSError, ValueError, LookupError, TypeError):
+        return "killed", {}
+    spent = seconds.get(phase, 0.0) + max(0.0, time.time() - began)
+    return phase, {**seconds, phase: round(spent, 6)}
+
+
+def _error_of(ended: Ended, phase: str) -> ErrorData:
+    if ended.stopped:
+        return ErrorData("Terminated", "The job was told to stop (SIGTERM)", phase="terminated")
+    if ended.returncode < 0:
+        return _killed(signal.Signals(-ended.returncode).name, ended.out_of_memory, phase)
+    return ErrorData(
+        "ProcessExit",
+        f"The electron's process ended with exit code {ended.returncode} without returning",
+        phase=phase,
+    )
+
+
+def _killed(name: str, out_of_memory: bool | None, phase: str) -> ErrorData:
+    text = f"The electron's process was killed by {name}"
+    if out_of_memory:
+        return ErrorData("OutOfMemory", f"{text}: {OUT_OF_MEMORY}.", phase=phase)
+    hints = {
+        None: "; often the instance's memory was used up.",
+        False: ", and the kernel has counted no process that was ended for lack of memory.",
+    }
+    hint = hints[out_of_memory] if name == "SIGKILL" else "."
+    return ErrorData("Killed", text + hint, phase=phase)
+
+
+def _oom_kills() -> int | None:
+    """Count what the kernel has ended for lack of memory, in our cgroup or, if it hides, at all.
+
+    https://docs.kernel.org/admin-guide/cgroup-v2.html (memory.events), and
+    https://docs.kernel.org/admin-guide/cgroup-v1/memory.html (memory.oom_control).
+    """
+    for path in (*_counters(), Path("/proc/vmstat")):
+        with contextlib.suppress(OSError, ValueError):
+            counts = dict(line.split() for line in path.read_text().splitlines())
+            if "oom_kill" in counts:
+                return int(counts["oom_kill"])
+    return None
+
+
+def _counters() -> Iterator[Path]:
+    """Where cgroups say it: each below its root, which in a container may be our own already."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            _, controllers, group = line.split(":", 2)
+            if controllers == "memory":
+                root, name = Path("/sys/fs/cgroup/memory"), "memory.oom_control"
+            elif controllers == "":
+                root, name = Path("/sys/fs/cgroup"), "memory.events"
+            else:
+                continue
+            yield from (root / group.lstrip("/") / name, root / name)
 
 
 def _end(child: subprocess.Popen[bytes], streams: _Streams) -> None:

@@ -39,6 +39,7 @@ from covalent_braket_plugin.protocol import (
     HP_MANIFEST,
     HP_MANIFEST_SHA256,
     INLINE_STREAM_BYTES,
+    OUT_OF_MEMORY,
     ErrorData,
     Keys,
     Manifest,
@@ -48,7 +49,7 @@ from covalent_braket_plugin.protocol import (
     Versions,
     mismatches,
 )
-from covalent_braket_plugin.supervisor import Ended, supervise
+from covalent_braket_plugin.supervisor import Ended, how_it_ended, supervise
 
 __all__ = ["main"]
 
@@ -226,27 +227,16 @@ def _outcome_of(job: _Job, ended: Ended) -> Outcome:
     result_file = job.directory / runtime.RESULT_FILE
     if not result_file.is_file():
         status: Literal["failed", "terminated"] = "terminated" if ended.stopped else "failed"
-        return _failed(job, _how_it_ended(ended), status)
+        error, seconds = how_it_ended(job.directory, ended)
+        outcome = _failed(job, error, status)
+        return replace(outcome, seconds={**outcome.seconds, **seconds})
     outcome = Outcome.from_json(result_file.read_bytes())
+    if outcome.error is not None and ended.out_of_memory:  # such as a process that it had started
+        message = f"{outcome.error.message} ({OUT_OF_MEMORY})"
+        outcome = replace(outcome, error=replace(outcome.error, message=message))
     if outcome.status == "failed" and job.stop.requested:  # an electron that raised when asked
         outcome = replace(outcome, status="terminated")
     return replace(outcome, seconds={**job.seconds, **outcome.seconds})
-
-
-def _how_it_ended(ended: Ended) -> ErrorData:
-    if ended.stopped:
-        return ErrorData("Terminated", "The job was told to stop (SIGTERM)", phase="terminated")
-    if ended.returncode < 0:
-        name = signal.Signals(-ended.returncode).name
-        hint = " Often the instance's memory was used up." if name == "SIGKILL" else ""
-        return ErrorData(
-            "Killed", f"The electron's process was killed by {name}.{hint}", "", "", "killed"
-        )
-    return ErrorData(
-        "ProcessExit",
-        f"The electron's process ended with exit code {ended.returncode} without returning",
-        phase="killed",
-    )
 
 
 def _failed(

@@ -48,7 +48,7 @@ ROOMS = {
     "steps": room(),
     "runtime": room("errors protocol tobj payload steps", "cloudpickle"),
     "descendants": room(),
-    "supervisor": room("runtime descendants"),
+    "supervisor": room("protocol runtime descendants"),
     "opt_ml": room("errors protocol"),
     "worker": room("__init__ errors protocol payload runtime supervisor opt_ml", "boto3 botocore"),
     "job": room(),

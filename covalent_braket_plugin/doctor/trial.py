@@ -20,7 +20,7 @@ def trial(exam: Exam) -> Result:
     """Run an electron as a job, and look at what comes back.
 
     It is interrupted as any run of an executor: the job is cancelled. Its objects in the bucket
-    are removed by the executor, unless `keep_payload` is set.
+    are removed by the executor but for the outcome, unless `keep_payload` is set.
     """
     import cloudpickle
     from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError

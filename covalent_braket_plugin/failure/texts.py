@@ -191,7 +191,7 @@ def _of_job(job: Job, outcome: Outcome | None, problem: Exception | None) -> Ite
     yield from _phases(job, outcome)
     keys = _keys(job)
     if problem is not None and keys is not None:
-        yield f"Nothing was deleted: see {keys.uri(keys.base)}"
+        yield f"What is there stays there: {keys.uri(keys.base)}"
 
 
 def _identity(job: Job) -> Iterator[str]:

@@ -328,7 +328,7 @@ class Settings:
     keep_payload: bool = _setting(
         False,
         "flag",
-        "Leave the payload and the outcome in S3 when the electron is done.",
+        "Leave payload and value in S3 when the electron is done; its outcome stays in any case.",
         "true or false",
         rules.anything,
     )

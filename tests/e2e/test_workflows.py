@@ -210,7 +210,7 @@ def test_two_executors_of_one_workflow_keep_their_settings(stage: Stage) -> None
     assert by_limit[300]["instanceConfig"]["volumeSizeInGb"] == 50
 
 
-def test_nothing_of_ours_is_left_in_s3(stage: Stage) -> None:
+def test_of_an_electron_only_its_outcome_is_left_in_s3(stage: Stage) -> None:
     @ct.lattice
     def flow() -> Any:
         return add(1, 1)
@@ -220,7 +220,7 @@ def test_nothing_of_ours_is_left_in_s3(stage: Stage) -> None:
     listed = stage.braket.client("s3").list_objects_v2(
         Bucket=stage.braket.info["bucket"], Prefix=f"covalent/{dispatch_id}/"
     )
-    assert listed.get("Contents", []) == []
+    assert [each["Key"].rpartition("/")[2] for each in listed["Contents"]] == ["outcome.json"]
 
 
 def test_keep_payload_leaves_it_there(stage: Stage) -> None:

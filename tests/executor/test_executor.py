@@ -243,7 +243,7 @@ async def test_result_that_a_killed_server_had_brought_back_is_not_lost(
     specs, resources, group = staged(executor, add, 1, 2)
     sent = await executor.send(specs, resources, group)
     await executor.poll(group, sent)
-    assert objects_of(local_braket, group) == 0
+    assert objects_of(local_braket, group) == 1  # the record
     (update,) = await executor.receive(group, {"job_arn": sent["job_arn"]})
     assert str(update.status) == "COMPLETED"
     assert update.assets["output"].size > 0

@@ -7,15 +7,24 @@ import json
 import os
 import uuid
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from covalent_braket_plugin import collecting, pipeline
+from covalent_braket_plugin import collecting, failure, pipeline
 from covalent_braket_plugin.collecting import Collected
 from covalent_braket_plugin.descriptions import Job
-from covalent_braket_plugin.protocol import HP_MANIFEST, Keys, NodeOutcome, Outcome, Stream, Task
+from covalent_braket_plugin.protocol import (
+    HP_MANIFEST,
+    ErrorData,
+    Keys,
+    NodeOutcome,
+    Outcome,
+    Stream,
+    Task,
+)
 from tests.support.braket_server import BraketServer
 
 ARN = "arn:aws:braket:us-east-1:000000000000:job/none"
@@ -43,10 +52,25 @@ class Left:
         node = NodeOutcome(3, "completed", key, len(VALUE), digest, "f")
         return Outcome(**{"status": "completed", "nodes": [node], "main_node": 3, **changes})
 
-    def collect(self, status: str = "COMPLETED", *nodes: int, **more: Any) -> Collected:
-        ctx = pipeline.context({"local": True}, {}, os.environ, may_start=False)
+    def all(self) -> list[str]:
+        found = self.s3.list_objects_v2(Bucket=self.keys.bucket, Prefix=self.keys.base)
+        return [each["Key"] for each in found.get("Contents", [])]
+
+    def context(self) -> pipeline.Context:
+        return pipeline.context({"local": True}, {}, os.environ, may_start=False)
+
+    def job(self, status: str, made: datetime | None = None) -> Job:
         manifest = {HP_MANIFEST: self.keys.uri(self.keys.manifest)}
-        job = Job(arn=ARN, name="f-1", status=status, hyperparameters=manifest)
+        return Job(arn=ARN, name="f-1", status=status, hyperparameters=manifest, created_at=made)
+
+    def collect(
+        self,
+        status: str = "COMPLETED",
+        *nodes: int,
+        made: datetime | None = None,
+        **more: Any,
+    ) -> Collected:
+        ctx, job = self.context(), self.job(status, made)
         found = collecting.collect(ctx, job, "f", self.place, nodes=nodes, **more)
         collecting.clear(ctx, found, nodes)
         return found
@@ -67,12 +91,40 @@ def left(local_braket: BraketServer, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     return Left(local_braket.client("s3"), keys, tmp_path)
 
 
-def test_whole_outcome_is_taken_and_nothing_stays_behind(left: Left) -> None:
+def test_whole_outcome_is_taken_and_only_the_record_stays_behind(left: Left) -> None:
+    long = Stream(key=left.keys.stream("stdout"), size=5)
+    for key in (left.keys.payload, left.keys.manifest, left.keys.source, long.key):
+        left.put(key, b"bytes")
     left.put(left.keys.value(3), VALUE)
-    left.put(left.keys.outcome, left.outcome().to_json())
+    left.put(left.keys.outcome, left.outcome(stdout=long).to_json())
     found = left.collect()
     assert (found.kind, found.values[3].read_bytes()) == ("", VALUE)
-    assert not left.there(left.keys.base)
+    assert left.all() == [left.keys.outcome, left.keys.stream("stdout")]
+
+
+def test_record_of_a_value_that_was_brought_back_is_no_value(left: Left) -> None:
+    left.put(left.keys.value(3), VALUE)
+    left.put(left.keys.outcome, left.outcome().to_json())
+    left.collect()
+    assert "was brought back before" in left.refused()
+
+
+def test_outcome_that_is_older_than_the_job_is_the_record_of_another(left: Left) -> None:
+    left.put(left.keys.outcome, left.outcome().to_json())
+    found = left.collect("FAILED", made=datetime.now(UTC) + timedelta(minutes=1))
+    assert "left no outcome" in found.summary
+    found = left.collect("FAILED", made=datetime.now(UTC) - timedelta(minutes=1))
+    assert "was brought back before" in found.summary
+
+
+def test_failure_can_be_told_again_from_the_service_in_the_same_words(left: Left) -> None:
+    error = ErrorData("ValueError", "no", 'File "f.py"', phase="electron", node_id=3, name="f")
+    failed = left.outcome(status="failed", nodes=[NodeOutcome(3, "failed", name="f")], error=error)
+    left.put(left.keys.outcome, failed.to_json())
+    text = left.collect("FAILED").texts_of(3).error
+    assert text is not None
+    outcome, problem = collecting.left(left.context(), left.job("FAILED"))
+    assert failure.report(left.job("FAILED"), outcome, problem=problem) == text.read_text()
 
 
 def test_outcome_counts_even_if_its_job_failed_afterwards(left: Left) -> None:
@@ -140,7 +192,7 @@ def test_value_of_another_length_is_refused_and_kept(left: Left, value: bytes) -
     left.put(left.keys.outcome, left.outcome().to_json())
     text = left.refused()
     assert text.startswith("Integrity: TruncatedError: The value of node 3")
-    assert f"Nothing was deleted: see {left.keys.uri(left.keys.base)}" in text
+    assert f"What is there stays there: {left.keys.uri(left.keys.base)}" in text
     assert left.there(left.keys.value(3))
 
 

@@ -110,7 +110,7 @@ def test_what_is_wrong_with_what_the_job_left_says_where_it_is() -> None:
     problem = errors.DigestError("The value differs")
     text = failure.report(JOB, outcome(), problem=problem)
     assert text.startswith("Integrity: DigestError: The value differs\n")
-    assert text.endswith(f"Nothing was deleted: see {BASE}/attempt-2\n")
+    assert text.endswith(f"What is there stays there: {BASE}/attempt-2\n")
 
 
 @pytest.mark.parametrize("phase", ["bash", "pip", "load", "verify", "pickle", "killed"])
