@@ -16,6 +16,7 @@ from typing import Any
 from covalent_braket_plugin import collecting, kept, pipeline, shared
 from covalent_braket_plugin.asking import ContextMaker
 from covalent_braket_plugin.collecting import Collected
+from covalent_braket_plugin.costs.limits import Attempt
 from covalent_braket_plugin.descriptions import Job, JobSummary
 from covalent_braket_plugin.errors import BraketPluginError, NotFoundError
 from covalent_braket_plugin.lifecycle import (
@@ -129,7 +130,7 @@ async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any
     if shared.cancel_wanted(task.dispatch_id, way.nodes):
         return None
     try:
-        return await _next_job(way, ctx, keys, task)
+        return await _next_job(way, ctx, keys, task, Attempt(job, collected.spent))
     except BraketPluginError as error:
         text = f"Attempt {attempt + 1} could not be made: {error}"
         log.error("%s", text)
@@ -137,9 +138,11 @@ async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any
         return None
 
 
-async def _next_job(way: _Way, ctx: Context, staged: Keys, task: Task) -> dict[str, Any]:
+async def _next_job(
+    way: _Way, ctx: Context, staged: Keys, task: Task, before: Attempt
+) -> dict[str, Any]:
     def prepare() -> Prepared | None:
-        return pipeline.prepare_again(way.make(may_start=False), staged, task)
+        return pipeline.prepare_again(way.make(may_start=False), staged, task, before)
 
     with shared.watching_for_cancel(task.dispatch_id, way.nodes) as withdrawn:
         prepared = await patiently(

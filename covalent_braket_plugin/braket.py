@@ -69,7 +69,8 @@ class BraketExecutor(AsyncBaseExecutor):
     """Runs electrons as Amazon Braket Hybrid Jobs, on AWS or on the built-in local Braket.
 
     Every argument may be left out (None or ``""``): then the section ``[executors.braket]`` of
-    Covalent's configuration file decides, then the environment, then the default. 0 is a value.
+    Covalent's configuration file decides, then the environment, then the default. 0 is a value,
+    and so is ``max_cost=None``.
 
     Args:
         local: Run on the local Braket, which is started if none runs; nothing else is needed.
@@ -78,6 +79,8 @@ class BraketExecutor(AsyncBaseExecutor):
         instance_count: Number of instances (default 1).
         storage: Size of the instance's volume in GB (default 30).
         time_limit: Longest run of the job in seconds, 1 to 432000 (default 300).
+        max_cost: Most US dollars that an electron may cost, with all its attempts. Must be said for
+            QPUs: None, if it is passed, means that there is no limit.
         poll_freq: Longest time in seconds between two questions whether the job has ended
             (default 30); young jobs are asked about sooner.
         max_parallel_jobs: Most jobs of this account, region and identity at the same time; later
@@ -137,6 +140,7 @@ class BraketExecutor(AsyncBaseExecutor):
         instance_count: int | None = None,
         storage: int | None = None,
         time_limit: int | None = None,
+        max_cost: float | str | None = "",
         poll_freq: float | None = None,
         max_parallel_jobs: int | None = None,
         queue_timeout: float | None = None,
@@ -170,6 +174,8 @@ class BraketExecutor(AsyncBaseExecutor):
         **others: object,
     ) -> None:
         given = {name: value for name, value in locals().items() if name in BY_NAME}
+        if max_cost is None:  # said, and not left out: JSON has one word for both
+            given["max_cost"] = "none"
         super().__init__(log_stdout=log_stdout, log_stderr=log_stderr)
         config = _config()
         _refuse_unknown(others, config)

@@ -32,6 +32,7 @@ WORKER_MODULES = (
     "tobj",
     "payload",
     "steps",
+    "budget",
     "runtime",
     "descendants",
     "supervisor",

@@ -20,7 +20,14 @@ from covalent_braket_plugin.errors import (
     may_pass,
 )
 from covalent_braket_plugin.pipeline import Context, remove
-from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome, Stream
+from covalent_braket_plugin.protocol import (
+    Counted,
+    Keys,
+    Manifest,
+    NodeOutcome,
+    Outcome,
+    Stream,
+)
 
 __all__ = ["Collected", "Texts", "add", "clear", "collect", "collect_glue", "left"]
 
@@ -55,6 +62,7 @@ class Collected:
         summary: The same in one line.
         cleared: Whether nothing of it is needed in S3 any more.
         result_files: How many files the electron left as results; None if that is not known.
+        spent: What was counted of its quantum tasks; None if nothing was.
         job: Its job; None for Covalent's own steps, which run locally.
         keys: Where the task lies; None for those.
     """
@@ -67,6 +75,7 @@ class Collected:
     summary: str = ""
     cleared: bool = True
     result_files: int | None = None
+    spent: Counted | None = None
     job: Job | None = None
     keys: Keys | None = None
 
@@ -261,6 +270,7 @@ def _files(ctx: Context, found: _Found, place: Path, values: Mapping[int, Path])
         summary=_error(found, None).partition("\n")[0] if found.kind else "",
         cleared=not kept,
         result_files=outcome.result_files if outcome else None,
+        spent=outcome.spent if outcome else None,
         job=found.job,
         keys=found.keys,
     )

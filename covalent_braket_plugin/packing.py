@@ -23,7 +23,14 @@ from typing import Any
 from covalent_braket_plugin import tobj
 from covalent_braket_plugin.errors import IntegrityError
 from covalent_braket_plugin.payload import PayloadWriter
-from covalent_braket_plugin.protocol import Call, Manifest, Mismatch, Versions, mismatches
+from covalent_braket_plugin.protocol import (
+    Budget,
+    Call,
+    Manifest,
+    Mismatch,
+    Versions,
+    mismatches,
+)
 
 __all__ = ["Electron", "Group", "build", "check_versions", "is_glue", "read_group"]
 
@@ -148,6 +155,7 @@ def build(
     strict_versions: bool = True,
     strict_python: bool = True,
     kms_key_id: str = "",
+    budget: Budget | None = None,
 ) -> Manifest:
     """Write a group's payload.
 
@@ -157,6 +165,7 @@ def build(
         strict_versions: Whether another cloudpickle is an error in the container.
         strict_python: Whether another minor version of Python is.
         kms_key_id: Key for what the worker stores.
+        budget: What the quantum tasks may cost; None: there is no limit.
 
     Returns:
         The manifest that describes and verifies the payload.
@@ -178,6 +187,7 @@ def build(
         strict_versions=strict_versions,
         strict_python=strict_python,
         kms_key_id=kms_key_id,
+        budget=budget,
     )
 
 

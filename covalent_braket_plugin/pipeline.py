@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ from covalent_braket_plugin import (
     roles,
     runtime,
 )
+from covalent_braket_plugin.costs import limits
+from covalent_braket_plugin.costs.limits import Attempt
+from covalent_braket_plugin.costs.prices import at_hand
 from covalent_braket_plugin.errors import (
     AwsError,
     BraketPluginError,
@@ -153,12 +156,14 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
 
     Raises:
         VersionMismatchError: The image cannot load what the electron was pickled with.
+        CostLimitError: It may cost more than `max_cost`, or needs one and has none.
         SettingError: A setting breaks a limit of the service.
         UnconfiguredError: No role is named, and the account's default one was not found.
         AwsError: S3, STS, IAM or ECR refused.
     """
     settings = ctx.settings
     preflight.check_versions(group, settings, ctx.jobs.clients)
+    budget = limits.budget_of(settings, ctx.jobs.clients.region)
     keys = Keys.of(_bucket(ctx), settings.s3_prefix, task)
     # All limits are checked before anything is uploaded; only the digest is filled in later.
     job_request = _request(ctx, task, keys, "0" * 64)
@@ -169,15 +174,19 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
         strict_versions=preflight.strict(settings)["cloudpickle"],
         strict_python=preflight.strict(settings)["python"],
         kms_key_id=settings.kms_key_id or "",
+        budget=budget,
     )
     try:
         job_request["hyperParameters"][HP_MANIFEST_SHA256] = _stage(ctx, keys, manifest, payload)
     finally:
         payload.unlink(missing_ok=True)
+    log.info("%s: %s", task.name, limits.sentence(settings, ctx.jobs.clients.region, at_hand()))
     return Prepared(keys, job_request)
 
 
-def prepare_again(ctx: Context, staged: Keys, task: Task) -> Prepared | None:
+def prepare_again(
+    ctx: Context, staged: Keys, task: Task, before: Attempt | None = None
+) -> Prepared | None:
     """Ready a task whose payload is in S3 already.
 
     Such as for its next attempt, or if the server stopped before it became a job.
@@ -186,17 +195,27 @@ def prepare_again(ctx: Context, staged: Keys, task: Task) -> Prepared | None:
         ctx: Settings and calls.
         staged: Where the payload is; it stays there.
         task: What the job is for; its attempt says where the payload is needed.
+        before: What the attempt before cost, which has failed; None if there was none.
 
     Returns:
         None if the payload is not there any more.
 
     Raises:
         AwsError: S3, STS or IAM refused.
+        CostLimitError: What the attempts before it left of `max_cost` is too little.
         SettingError: A setting breaks a limit of the service.
         UnconfiguredError: No role is named, and the account's default one was not found.
     """
     keys = staged.of_attempt(task.attempt)
-    sha256 = ctx.storage.reuse(staged, keys)
+
+    def changed(manifest: Manifest) -> Manifest:
+        if before is None:
+            return manifest
+        region = ctx.jobs.clients.region
+        earlier = limits.cost_at_most(before, manifest.budget, ctx.settings, region)
+        return replace(manifest, budget=limits.budget_of(ctx.settings, region, earlier))
+
+    sha256 = ctx.storage.reuse(staged, keys, changed)
     if sha256 is None:
         return None
     worker = _worker(ctx.settings)

@@ -38,7 +38,9 @@ __all__ = [
     "INLINE_STREAM_BYTES",
     "OUT_OF_MEMORY",
     "PROTOCOL_VERSION",
+    "Budget",
     "Call",
+    "Counted",
     "ErrorData",
     "Keys",
     "Manifest",
@@ -298,6 +300,42 @@ class Call:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """What an electron's quantum tasks may cost, so that `max_cost` is kept; US dollars.
+
+    Attributes:
+        usd: For quantum tasks.
+        limit: The setting `max_cost`.
+        instance: Kept back for the job's instance, for its whole time limit.
+        earlier: What earlier attempts have cost at most.
+        prices: Of devices by ``region/name``: ``task`` and ``shot``, or ``minute``.
+    """
+
+    usd: float
+    limit: float
+    instance: float
+    earlier: float = 0.0
+    prices: dict[str, dict[str, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """What was counted of an electron's quantum tasks under a `Budget`; US dollars.
+
+    Attributes:
+        usd: What they cost, at most as far as it is known.
+        limit: The budget for them.
+        tasks: How many were made.
+        refused: How many were not.
+    """
+
+    usd: float
+    limit: float
+    tasks: int = 0
+    refused: int = 0
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Describes and verifies a payload.
 
@@ -312,6 +350,8 @@ class Manifest:
         strict_versions: False: another cloudpickle is a warning only.
         strict_python: False: another minor version of Python is a warning only.
         kms_key_id: Key that encrypts what the worker stores; empty: the bucket's own rule.
+        budget: What the quantum tasks may cost; None: there is no limit. It is left out then: a
+            worker that does not know it refuses a manifest that has one, as it could not keep it.
         protocol: Version of this contract.
     """
 
@@ -325,11 +365,12 @@ class Manifest:
     strict_versions: bool = True
     strict_python: bool = True
     kms_key_id: str = ""
+    budget: Budget | None = None
     protocol: int = PROTOCOL_VERSION
 
     def to_json(self) -> bytes:
         """Encode for S3."""
-        return json.dumps(asdict(self)).encode()
+        return _encoded(self, "budget")
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
@@ -416,6 +457,7 @@ class Outcome:
         versions: What ran it.
         result_files: How many files the electron left as results.
         main_node: The node that stdout and stderr belong to; None if the manifest was never read.
+        spent: What was counted of its quantum tasks; None, and left out, if there was no budget.
         protocol: Version of this contract.
     """
 
@@ -428,6 +470,7 @@ class Outcome:
     versions: Versions = field(default_factory=lambda: Versions(""))
     result_files: int = 0
     main_node: int | None = None
+    spent: Counted | None = None
     protocol: int = PROTOCOL_VERSION
 
     def node(self, node_id: int) -> NodeOutcome:
@@ -439,7 +482,7 @@ class Outcome:
 
     def to_json(self) -> bytes:
         """Encode for S3."""
-        return json.dumps(asdict(self)).encode()
+        return _encoded(self, "spent")
 
     @classmethod
     def from_json(cls, data: bytes) -> Outcome:
@@ -453,6 +496,14 @@ class Outcome:
         if outcome.status == "completed" and any(n.status != "completed" for n in outcome.nodes):
             raise IntegrityError("The outcome says completed, but a node in it is not: damaged")
         return outcome
+
+
+def _encoded(made: Manifest | Outcome, newer: str) -> bytes:
+    """Encode; a side that does not know a newer field yet can read it while it is not used."""
+    raw = asdict(made)
+    return json.dumps(
+        {key: raw[key] for key in raw if key != newer or raw[key] is not None}
+    ).encode()
 
 
 def _load(data: bytes, what: str) -> Mapping[str, Any]:

@@ -26,8 +26,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from covalent_braket_plugin import payload, steps
-from covalent_braket_plugin.errors import BraketPluginError
+from covalent_braket_plugin import budget, payload, steps
+from covalent_braket_plugin.errors import BraketPluginError, CostLimitError
 from covalent_braket_plugin.protocol import (
     EXIT_ELECTRON_FAILED,
     EXIT_OK,
@@ -93,6 +93,8 @@ def run_directory(directory: Path) -> int:
     run = _Run(directory, manifest)
     error = None
     try:
+        if manifest.budget is not None:
+            budget.install(manifest.budget, directory)
         for call in manifest.calls:
             run.call = call
             _run_call(run, call)
@@ -228,7 +230,8 @@ def _type_name(kind: type[BaseException]) -> str:
 
 
 def _traceback(problem: BaseException) -> str:
-    if isinstance(problem, (BraketPluginError, steps.StepFailedError)):
+    ours = isinstance(problem, (BraketPluginError, steps.StepFailedError))
+    if ours and not isinstance(problem, CostLimitError):
         # Where we raised it says nothing to users; what lies behind it does.
         cause = _traceback(problem.__cause__) + "\n" if problem.__cause__ else ""
         return f"{cause}{_type_name(type(problem))}: {problem}\n"
@@ -252,7 +255,7 @@ def _user_frames(problem: BaseException) -> TracebackType | None:
     return trace if trace is not None else problem.__traceback__
 
 
-_OWN_FILES = {__file__, payload.__file__, steps.__file__}
+_OWN_FILES = {__file__, budget.__file__, payload.__file__, steps.__file__}
 _LIBRARY_DIRS = tuple(
     path for key, path in sysconfig.get_paths().items() if key in ("stdlib", "purelib", "platlib")
 )

@@ -108,12 +108,15 @@ class Storage:
         with translated("PutObject"):
             self.clients.s3.put_object(Bucket=bucket, Key=key, Body=body, **extra)
 
-    def reuse(self, staged: Keys, keys: Keys) -> str | None:
+    def reuse(
+        self, staged: Keys, keys: Keys, changed: Callable[[Manifest], Manifest] | None = None
+    ) -> str | None:
         """Put a task's payload and manifest, which are in S3, where another attempt looks for them.
 
         Args:
             staged: Where they are.
             keys: Where they shall be; may be the same place.
+            changed: What becomes of the manifest at another place; None: it stays as it is.
 
         Returns:
             The manifest's SHA-256; None if they are not there any more.
@@ -126,7 +129,10 @@ class Storage:
             with translated("GetObject"):
                 answer = self.clients.s3.get_object(Bucket=staged.bucket, Key=staged.manifest)
                 body = answer["Body"].read()
-            extra = _encryption(Manifest.from_json(body).kms_key_id)
+            manifest = Manifest.from_json(body)
+            extra = _encryption(manifest.kms_key_id)
+            if changed is not None and keys != staged:
+                body = changed(manifest).to_json()
             if keys == staged:
                 with translated("HeadObject"):
                     self.clients.s3.head_object(Bucket=keys.bucket, Key=keys.payload)

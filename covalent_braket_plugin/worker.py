@@ -29,7 +29,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Literal
 
-from covalent_braket_plugin import __version__, opt_ml, payload, runtime
+from covalent_braket_plugin import __version__, budget, opt_ml, payload, runtime
 from covalent_braket_plugin.errors import BraketPluginError, DigestError, VersionMismatchError
 from covalent_braket_plugin.protocol import (
     EXIT_ELECTRON_FAILED,
@@ -292,6 +292,7 @@ def _upload(job: _Job, outcome: Outcome) -> None:
         stdout=_stream(job, "stdout", put),
         stderr=_stream(job, "stderr", put),
         result_files=_count_result_files(),
+        spent=budget.counted(job.directory, job.manifest.budget if job.manifest else None),
         seconds={**outcome.seconds, "upload": round(time.monotonic() - start, 6)},
     )
     extra = _encryption(job)

@@ -46,11 +46,14 @@ ROOMS = {
     "tobj": room("errors protocol"),
     "payload": room("errors protocol tobj", "cloudpickle"),
     "steps": room(),
-    "runtime": room("errors protocol tobj payload steps", "cloudpickle"),
+    "budget": room("errors protocol", "botocore"),
+    "runtime": room("budget errors protocol tobj payload steps", "cloudpickle"),
     "descendants": room(),
     "supervisor": room("protocol runtime descendants"),
     "opt_ml": room("errors protocol"),
-    "worker": room("__init__ errors protocol payload runtime supervisor opt_ml", "boto3 botocore"),
+    "worker": room(
+        "__init__ budget errors protocol payload runtime supervisor opt_ml", "boto3 botocore"
+    ),
     "job": room(),
     "job_start": room(),
     # What the dispatcher needs.
@@ -71,7 +74,7 @@ ROOMS = {
     "monitoring": room(
         "errors aws descriptions jobs monitoring threads", "pandas matplotlib plotext"
     ),
-    "costs": room("errors descriptions settings costs", "urllib3"),
+    "costs": room("budget errors protocol descriptions settings costs", "urllib3"),
     "pace": room(),
     "quotas": room("aws pace"),
     "durations": room(),
@@ -90,8 +93,8 @@ ROOMS = {
     "failure": room("errors protocol descriptions failure permissions"),
     "glue": room("errors protocol runtime"),
     "pipeline": room(
-        "bundle errors protocol payload runtime settings request local_endpoint aws jobs storage"
-        " packing roles preflight"
+        "bundle costs errors protocol payload runtime settings request local_endpoint aws jobs"
+        " storage packing roles preflight"
     ),
     "collecting": room("errors protocol runtime descriptions failure glue pipeline"),
     # What meets Covalent.
@@ -113,8 +116,8 @@ ROOMS = {
     ),
     "kept": room("collecting"),
     "attempts": room(
-        "errors asking collecting descriptions kept lifecycle patience pipeline protocol shared"
-        " threads"
+        "costs errors asking collecting descriptions kept lifecycle patience pipeline protocol"
+        " shared threads"
     ),
     "reattach": room(
         "covalent_compat descriptions errors patience pipeline settings shared threads"

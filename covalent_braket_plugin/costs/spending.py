@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from covalent_braket_plugin.costs.parts import Part, total
-from covalent_braket_plugin.costs.table import Prices
+from covalent_braket_plugin.costs.table import Prices, is_simulator
 from covalent_braket_plugin.descriptions import Job, QuantumTask
 
 __all__ = ["LEAST_SIMULATOR_SECONDS", "Spent", "spent", "summed"]
@@ -60,7 +60,7 @@ def spent(
     parts = [*_instance(job, region, prices, now), *_tasks(quantum_tasks, region, prices, now)]
     unknown = {f"No price is known for {p.what} in {region}." for p in parts if p.usd is None}
     running = any(task.ended_at is None and task.status not in _FREE for task in quantum_tasks)
-    measured = all(task.exact for task in quantum_tasks if _is_simulator(task.device))
+    measured = all(task.exact for task in quantum_tasks if is_simulator(task.device))
     guessed = job.billable_seconds is None and job.started_at is not None
     return Spent(
         total(parts), tuple(parts), guessed or running or not measured, tuple(sorted(unknown))
@@ -102,7 +102,7 @@ def _tasks(
             charged.setdefault(task.device, []).append(task)
     for device, mine in charged.items():
         name = device.rpartition("/")[2]
-        if _is_simulator(device):
+        if is_simulator(device):
             yield _simulator(name, mine, prices.simulator_minute(device, region), now)
             continue
         task_usd, shot_usd = prices.task(device, region), prices.shot(device, region)
@@ -128,7 +128,3 @@ def _seconds(task: QuantumTask, now: datetime) -> float:
         return LEAST_SIMULATOR_SECONDS
     took = ((task.ended_at or now) - task.created_at).total_seconds()
     return max(LEAST_SIMULATOR_SECONDS, took)
-
-
-def _is_simulator(device: str) -> bool:
-    return ":device/quantum-simulator/" in device

@@ -10,7 +10,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-__all__ = ["UNITS", "Kind", "Price", "Prices", "decoded", "encoded", "own_table"]
+__all__ = [
+    "UNITS",
+    "Kind",
+    "Price",
+    "Prices",
+    "by_place",
+    "decoded",
+    "encoded",
+    "is_qpu",
+    "is_simulator",
+    "own_table",
+]
 
 Kind = Literal["instance", "volume", "task", "shot", "simulator"]
 
@@ -88,6 +99,16 @@ class Prices:
                 prices = found.setdefault(f"{price.region}/{price.name}", {})
                 prices[UNITS[price.kind]] = price.usd
         return found
+
+
+def is_qpu(device: str) -> bool:
+    """Whether a device is hardware, by its ARN."""
+    return ":device/qpu/" in device
+
+
+def is_simulator(device: str) -> bool:
+    """Whether a device is one of Braket's on-demand simulators, by its ARN."""
+    return ":device/quantum-simulator/" in device
 
 
 def _place(device: str, region: str) -> tuple[str, str]:

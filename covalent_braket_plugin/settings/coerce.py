@@ -32,7 +32,7 @@ def type_problem(setting: Setting, value: object) -> Problem:
 def _type_fix(setting: Setting, value: object) -> str:
     if setting.kind == "flag":
         return closest(value, _FLAGS) or "Use True or False."
-    examples = {"map": "{'name': 'text'}", "whole": "30", "number": "30.0"}
+    examples = {"map": "{'name': 'text'}", "whole": "30", "number": "30.0", "dollars": "5.0"}
     default = setting.default if setting.default not in (None, {}) else None
     if setting.kind == "names":
         default = list(setting.default)
@@ -71,6 +71,12 @@ def _to_number(value: object) -> float:
     return number
 
 
+def _to_dollars(value: object) -> float | str:
+    if isinstance(value, str) and value.strip().lower() == "none":
+        return "none"
+    return _to_number(value)
+
+
 def _to_flag(value: object) -> bool:
     if not isinstance(value, bool | int | str):
         raise TypeError
@@ -105,6 +111,7 @@ COERCE = {
     "path": _to_path,
     "whole": _to_whole,
     "number": _to_number,
+    "dollars": _to_dollars,
     "flag": _to_flag,
     "map": _to_map,
     "names": _to_names,
@@ -116,6 +123,7 @@ _TYPES = {
     "path": "it must be a path",
     "whole": "it must be a whole number",
     "number": "it must be a number",
+    "dollars": "it must be a number, or none",
     "flag": "it must be true or false",
     "map": "it must map text to text",
     "names": "it must be a list of words",

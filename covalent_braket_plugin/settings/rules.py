@@ -124,6 +124,13 @@ def positive_up_to(high: float) -> Check:
     return check
 
 
+def dollars(value: float | str) -> Problem | None:
+    """Demand an amount of money, or that there is no limit."""
+    if value == "none" or (isinstance(value, float) and value > 0):
+        return None
+    return Problem("Use an amount such as 5.0, or None (in a file: 'none') for no limit.")
+
+
 def one_of(*choices: str) -> Check:
     """Demand one of a few words."""
 

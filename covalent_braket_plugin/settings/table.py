@@ -14,7 +14,7 @@ from covalent_braket_plugin.settings import rules
 __all__ = ["BY_NAME", "LEGACY_KEYS", "SETTINGS", "Setting", "Settings", "markdown_table"]
 
 T = TypeVar("T")
-Kind = Literal["text", "path", "whole", "number", "flag", "map", "names"]
+Kind = Literal["text", "path", "whole", "number", "dollars", "flag", "map", "names"]
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 DAY_SECONDS = 24 * 60 * 60
@@ -32,7 +32,8 @@ class Setting:
         name: As users write it.
         default: The value if nobody gives one; None: unset has a meaning of its own.
         kind: What values are: ``text``, ``path``, ``whole`` (a whole number), ``number``,
-            ``flag`` (true or false), ``map`` (text to text) or ``names`` (a list of words).
+            ``dollars`` (a number, or ``"none"``), ``flag`` (true or false), ``map`` (text to text)
+            or ``names`` (a list of words).
         meaning: What it does, one sentence.
         rule: What a value must satisfy.
         check: The rule as a function.
@@ -183,6 +184,17 @@ class Settings:
         "1 to 432000 (5 days)",
         rules.between(1, 5 * DAY_SECONDS),
         unit="s",
+    )
+    max_cost: float | Literal["none"] | None = _setting(
+        None,
+        "dollars",
+        "Most that an electron may cost, with all its attempts: the job's instance for its whole "
+        "`time_limit`, and its quantum tasks, of which the first that would cost too much is "
+        "refused in the job. On a QPU it must be said; `none` (in Python also an explicit `None`) "
+        "means that there is no limit.",
+        "above 0, or `none`",
+        rules.dollars,
+        unit="US dollars",
     )
     poll_freq: float = _setting(
         30,

@@ -54,7 +54,9 @@ def test_running_job_is_stopped_and_its_node_is_cancelled(stage: Stage, tmp_path
 def test_queued_job_is_cancelled_and_never_runs(stage: Stage, tmp_path: Path) -> None:
     # A QPU runs one job at a time: the second waits in its queue.
     garnet = ct.executor.BraketExecutor(
-        local=True, quantum_device="arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+        local=True,
+        quantum_device="arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet",
+        max_cost=None,
     )
     marks = [str(tmp_path / name) for name in ("first", "second")]
     dispatch_id = stage.dispatch(flow_of(garnet, garnet), marks)

@@ -37,7 +37,7 @@ def when_told(mark: str) -> None:
 def dispatch(stage: Stage, mark: Path) -> str:
     @ct.lattice
     def flow(mark: str) -> Any:
-        executor = ct.executor.BraketExecutor(local=True, quantum_device=GARNET)
+        executor = ct.executor.BraketExecutor(local=True, quantum_device=GARNET, max_cost=None)
         return ct.electron(when_told, executor=executor)(mark)
 
     return stage.dispatch(flow, str(mark))

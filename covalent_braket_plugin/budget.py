@@ -1,0 +1,286 @@
+"""Keeps an electron's quantum tasks within what they may cost (the setting `max_cost`).
+
+In the electron's process, before the electron is loaded, `install` has every botocore session of
+the process count quantum tasks: a task that would cost too much raises `CostLimitError` in the
+user's code and is not sent. What is counted stands in a file with a lock, so that processes that
+the electron forks share the one budget. Calls through other ways than botocore are not seen, nor
+those of programs that the electron starts with an interpreter of their own.
+
+The worst is assumed: a QPU's task costs itself and all its shots; a simulator's costs the time
+since it was made, three seconds at least, until an answer of GetQuantumTask says when it ended.
+Standard library only while it is imported.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import sys
+import time
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from covalent_braket_plugin.errors import CostLimitError
+from covalent_braket_plugin.protocol import Budget, Counted
+
+__all__ = ["LEDGER_FILE", "Guard", "counted", "dollars", "install"]
+
+LEDGER_FILE = "budget.json"
+LEAST_SIMULATOR_SECONDS = 3.0
+"""A task on an on-demand simulator is charged for at least so long
+(https://aws.amazon.com/braket/pricing/)."""
+
+_FREE = frozenset({"FAILED", "CANCELLED"})
+_MARK = "covalent_braket_budget"
+
+
+def dollars(usd: float) -> str:
+    """Write an amount: two digits after the point, or as many as a small one needs."""
+    if usd >= 1:
+        return f"${usd:.2f}"
+    whole, _, digits = f"{usd:.6f}".partition(".")
+    return f"${whole}.{digits.rstrip('0'):0<2}"
+
+
+@dataclass
+class _Task:
+    """One quantum task that is not settled yet."""
+
+    usd: float = 0.0
+    minute: float = 0.0
+    began: float = 0.0
+    arn: str = ""
+
+    def worst(self, now: float) -> float:
+        if not self.minute:
+            return self.usd
+        return self.minute / 60 * max(LEAST_SIMULATOR_SECONDS, now - self.began)
+
+
+@dataclass
+class _Ledger:
+    """What has been counted so far."""
+
+    limit: float
+    settled: float = 0.0
+    tasks: int = 0
+    refused: int = 0
+    open: dict[str, _Task] = field(default_factory=dict)
+
+    def worst(self, now: float) -> float:
+        return self.settled + sum(task.worst(now) for task in self.open.values())
+
+
+class Guard:
+    """Counts quantum tasks, and refuses those that would cost too much.
+
+    Args:
+        budget: What they may cost.
+        file: Where what was counted is kept, for all processes of the electron.
+    """
+
+    def __init__(self, budget: Budget, file: Path) -> None:
+        self._budget = budget
+        self._file = file
+
+    def reserve(self, request: dict[str, Any], region: str) -> str:
+        """Count a quantum task before it is sent.
+
+        Args:
+            request: CreateQuantumTask's body.
+            region: Where it is sent to.
+
+        Returns:
+            What `settle` and `give_back` know it by.
+
+        Raises:
+            CostLimitError: It would cost too much, its price is not known, or one was refused
+                before.
+        """
+        task, what = self._priced(request, region)
+        now = time.time()
+        with self._ledger() as ledger:
+            task.began = now
+            before, price = ledger.worst(now), task.worst(now)
+            if not ledger.refused and before + price <= ledger.limit + 1e-9:
+                key = uuid.uuid4().hex
+                ledger.open[key] = task
+                ledger.tasks += 1
+                return key
+            ledger.refused += 1
+            again = ledger.refused > 1
+        raise self._refusal(what, price, before, again=again)
+
+    def made(self, key: str, arn: str) -> None:
+        """Note the ARN of a quantum task that was made."""
+        with self._ledger() as ledger:
+            if key in ledger.open:
+                ledger.open[key].arn = arn
+
+    def give_back(self, key: str) -> None:
+        """Count a quantum task no longer: the service refused it."""
+        with self._ledger() as ledger:
+            if ledger.open.pop(key, None) is not None:
+                ledger.tasks -= 1
+
+    def settle(self, arn: str, status: str, seconds: float) -> None:
+        """Count a quantum task that has ended for what it cost.
+
+        Args:
+            arn: The quantum task.
+            status: COMPLETED, FAILED or CANCELLED.
+            seconds: How long it took, with its wait.
+        """
+        with self._ledger() as ledger:
+            for key, task in list(ledger.open.items()):
+                if task.arn == arn:
+                    del ledger.open[key]
+                    cost = task.worst(task.began + seconds)
+                    ledger.settled += 0.0 if status in _FREE else cost
+
+    def _priced(self, request: dict[str, Any], region: str) -> tuple[_Task, str]:
+        device, shots = str(request.get("deviceArn", "")), int(request.get("shots") or 0)
+        parts = device.split(":")
+        place = (parts[3] if len(parts) > 3 else "") or region
+        name = device.rpartition("/")[2]
+        prices = self._budget.prices.get(f"{place}/{name.lower()}", {})
+        if "minute" in prices:
+            return _Task(minute=prices["minute"]), f"a task on {name}"
+        if "task" in prices and "shot" in prices:
+            usd = prices["task"] + shots * prices["shot"]
+            return _Task(usd=usd), f"a task of {shots} shots on {name}"
+        text = (
+            f"No quantum task was sent to {name} in {place}: its price is not known, so that "
+            f"max_cost={self._budget.limit:g} could not be kept. Use another device, or "
+            "max_cost=None for no limit."
+        )
+        self._refuse(text)
+        raise CostLimitError(text)
+
+    def _refusal(self, what: str, price: float, before: float, *, again: bool) -> CostLimitError:
+        budget = self._budget
+        kept = f"{dollars(budget.instance)} kept back for the instance"
+        if budget.earlier:
+            kept += f" and {dollars(budget.earlier)} for earlier attempts"
+        why = (
+            "another one was refused before"
+            if again and before + price <= budget.usd
+            else (f"it costs {dollars(price)} or more")
+        )
+        text = (
+            f"{what[0].upper()}{what[1:]} was not sent: {why}. Of max_cost={budget.limit:g} there "
+            f"are {dollars(budget.usd)} for quantum tasks ({kept}), and {dollars(before)} of that "
+            "are spent or promised. Raise max_cost, or use fewer tasks or shots."
+        )
+        self._say(text)
+        return CostLimitError(text)
+
+    def _refuse(self, text: str) -> None:
+        with self._ledger() as ledger:
+            ledger.refused += 1
+        self._say(text)
+
+    def _say(self, text: str) -> None:
+        """Into the electron's stderr: its code may catch the exception."""
+        with contextlib.suppress(Exception):
+            sys.stderr.write(f"CostLimitError: {text}\n")
+            sys.stderr.flush()
+
+    @contextlib.contextmanager
+    def _ledger(self) -> Iterator[_Ledger]:
+        """Read what was counted, and write what the block makes of it; one process at a time."""
+        with open(self._file, "a+", encoding="utf-8") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # given back when the file is closed
+            file.seek(0)
+            try:
+                ledger = _read(file.read(), self._budget.usd)
+            except (ValueError, TypeError, KeyError) as error:
+                text = "What the electron's quantum tasks cost is not known any more"
+                raise CostLimitError(f"{text}: {self._file} is damaged. None is sent.") from error
+            yield ledger
+            text = json.dumps(asdict(ledger))
+            file.seek(0)
+            file.truncate()
+            file.write(text)
+            file.flush()
+
+
+def _read(text: str, limit: float) -> _Ledger:
+    if not text:
+        return _Ledger(limit)
+    raw = json.loads(text)
+    tasks = {key: _Task(**task) for key, task in raw.pop("open").items()}
+    return _Ledger(**raw, open=tasks)
+
+
+def counted(directory: Path, budget: Budget | None) -> Counted | None:
+    """Say what was counted of the electron in a directory; None if it has no budget."""
+    if budget is None:
+        return None
+    try:
+        ledger = _read((directory / LEDGER_FILE).read_text("utf-8"), budget.usd)
+        usd = ledger.worst(time.time())
+    except FileNotFoundError:
+        return Counted(0.0, budget.usd)
+    except (OSError, ValueError, TypeError, KeyError):  # the electron may have written there
+        return Counted(budget.usd, budget.usd)
+    return Counted(round(usd, 6), budget.usd, ledger.tasks, ledger.refused)
+
+
+def install(budget: Budget, directory: Path) -> Guard:
+    """Have every botocore session that is made from now on keep a budget.
+
+    Forked processes go on with it.
+
+    Args:
+        budget: What the quantum tasks may cost.
+        directory: Where what was counted is kept.
+    """
+    from botocore import handlers
+
+    guard = Guard(budget, directory / LEDGER_FILE)
+    # What every new session registers for itself.
+    handlers.BUILTIN_HANDLERS += [
+        ("before-call.braket.CreateQuantumTask", _before(guard)),
+        ("after-call.braket.CreateQuantumTask", _after(guard)),
+        ("after-call.braket.GetQuantumTask", _seen(guard)),
+    ]
+    return guard
+
+
+def _before(guard: Guard) -> Any:
+    def before(params: dict[str, Any], context: dict[str, Any], **ignored: object) -> None:
+        region = str(context.get("client_region", ""))
+        context[_MARK] = guard.reserve(json.loads(params["body"]), region)
+
+    return before
+
+
+def _after(guard: Guard) -> Any:
+    def after(
+        http_response: Any, parsed: dict[str, Any], context: dict[str, Any], **ignored: object
+    ) -> None:
+        key = context.get(_MARK)
+        if key is None:
+            return
+        if http_response.status_code < 300:
+            guard.made(key, str(parsed.get("quantumTaskArn", "")))
+        elif http_response.status_code < 500:  # after a fault it may have been made all the same
+            guard.give_back(key)
+
+    return after
+
+
+def _seen(guard: Guard) -> Any:
+    def seen(parsed: dict[str, Any], **ignored: object) -> None:
+        status, began, ended = (parsed.get(key) for key in ("status", "createdAt", "endedAt"))
+        if status == "COMPLETED" and began and ended:
+            guard.settle(parsed["quantumTaskArn"], status, (ended - began).total_seconds())
+        elif status in _FREE:
+            guard.settle(parsed["quantumTaskArn"], str(status), 0.0)
+
+    return seen

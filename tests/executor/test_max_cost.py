@@ -1,0 +1,195 @@
+"""`max_cost`: what cannot keep it is refused before anything is uploaded; attempts share it."""
+
+from __future__ import annotations
+
+import io
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cloudpickle
+import pytest
+from covalent._shared_files.exceptions import TaskRuntimeError
+
+from covalent_braket_plugin.braket import BraketExecutor
+from covalent_braket_plugin.errors import CostLimitError, SettingError
+from tests.support.braket_server import BraketServer
+from tests.support.price_list import csv_of
+
+GARNET = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+EMERALD = "arn:aws:braket:eu-north-1::device/qpu/iqm/Emerald"
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
+    cloudpickle.register_pickle_by_value(request.module)
+
+
+@dataclass
+class Bench:
+    """Runs functions as electrons; an hour of ml.m5.large is 0.60, a task on Garnet 0.30."""
+
+    server: BraketServer
+    place: Path
+
+    async def run(self, function: Callable[..., Any], **settings: Any) -> Any:
+        executor = BraketExecutor(local=True, cache_dir=str(self.place / "cache"), **settings)
+        return await self.run_on(executor, function)
+
+    async def run_on(self, executor: BraketExecutor, function: Callable[..., Any]) -> Any:
+        executor._task_stdout, executor._task_stderr = io.StringIO(), io.StringIO()
+        self.server.reset_calls()
+        metadata = {"dispatch_id": str(uuid.uuid4()), "node_id": 7}
+        return await executor.run(function, [str(self.place / "runs")], {}, metadata)
+
+    @property
+    def sent(self) -> set[str]:
+        """What changed something on the local Braket."""
+        calls = self.server.calls().get("dispatcher", {})
+        return {name for name in calls if "Create" in name or "Put" in name}
+
+
+@pytest.fixture
+def bench(local_braket: BraketServer, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Bench:
+    monkeypatch.setenv("COVALENT_BRAKET_LOCAL_DIR", str(local_braket.state_dir))
+    (tmp_path / "index.csv").write_text(csv_of())
+    monkeypatch.setenv("BRAKET_PRICE_OFFERS_URL", f"file://{tmp_path}/index.csv")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    return Bench(local_braket, tmp_path)
+
+
+def answers(file: str) -> str:
+    return "done"
+
+
+async def test_a_qpu_without_max_cost_is_refused_with_what_it_may_cost(bench: Bench) -> None:
+    with pytest.raises(CostLimitError) as refused:
+        await bench.run(answers, quantum_device=GARNET, time_limit=600)
+    text = str(refused.value)
+    # 600 s of an instance at 0.01 a minute.
+    assert "time_limit=600 s on ml.m5.large, which costs $0.10 at most" in text
+    assert "Garnet costs $0.30 a task and $0.001 a shot" in text
+    assert "max_cost=5.0" in text
+    assert "max_cost=None for no limit" in text
+    assert "AWS's price list of 2026-11-18" in text
+    assert bench.sent == set()
+
+
+@pytest.mark.parametrize("settings", [{"max_cost": None}, {"max_cost": "none"}, {"max_cost": 5}])
+async def test_a_qpu_is_used_once_somebody_has_said_what_it_may_cost(
+    bench: Bench, settings: dict[str, Any]
+) -> None:
+    assert await bench.run(answers, quantum_device=GARNET, **settings) == "done"
+
+
+async def test_a_simulator_needs_no_limit(bench: Bench) -> None:
+    assert await bench.run(answers) == "done"
+
+
+async def test_an_instance_that_costs_more_is_refused_with_both_ways_out(bench: Bench) -> None:
+    with pytest.raises(CostLimitError) as refused:
+        await bench.run(answers, max_cost=0.5, time_limit=3600)
+    assert str(refused.value) == (
+        "max_cost=0.5 is too little: it may cost $0.60 ($0.60 for time_limit=3600 s on 1 "
+        "ml.m5.large). Use max_cost=0.60 or more, or time_limit=3000 at most. Nothing was sent. "
+        "Prices: AWS's price list of 2026-11-18."
+    )
+    assert bench.sent == set()
+    assert await bench.run(answers, max_cost=0.6, time_limit=3600) == "done"
+
+
+async def test_on_a_qpu_there_must_be_enough_for_one_task(bench: Bench) -> None:
+    with pytest.raises(CostLimitError, match=r"\$0\.301 for one task with one shot"):
+        await bench.run(answers, max_cost=0.3, quantum_device=GARNET)
+    assert bench.sent == set()
+
+
+@pytest.mark.parametrize(
+    ("settings", "what"),
+    [
+        ({"classical_device": "ml.p3.2xlarge"}, "ml.p3.2xlarge in us-east-1"),
+        ({"quantum_device": "arn:aws:braket:us-east-1::device/qpu/new/One"}, "One in us-east-1"),
+    ],
+)
+async def test_a_limit_that_cannot_be_kept_for_want_of_a_price_is_refused(
+    bench: Bench, settings: dict[str, Any], what: str
+) -> None:
+    with pytest.raises(CostLimitError, match=f"cannot be kept: no price is known for .*{what}"):
+        await bench.run(answers, max_cost=5, **settings)
+    assert bench.sent == set()
+
+
+def test_no_limit_and_not_set_are_told_apart_as_covalent_stores_them() -> None:
+    assert BraketExecutor(max_cost=None).max_cost == "none"  # type: ignore[attr-defined]
+    assert BraketExecutor().max_cost is None  # type: ignore[attr-defined]
+    assert BraketExecutor(max_cost="").max_cost is None  # type: ignore[attr-defined]
+    stored = BraketExecutor(max_cost=None).to_dict()
+    again: Any = BraketExecutor().from_dict(stored)
+    assert again.max_cost == "none"
+
+
+def test_an_amount_that_is_none_is_refused_at_once() -> None:
+    with pytest.raises(SettingError, match=r"max_cost=-1.* is not valid"):
+        BraketExecutor(max_cost=-1)
+
+
+def spends(file: str) -> None:
+    """Two tasks of 0.40 each, and then it breaks."""
+    import boto3
+
+    with open(file, "a") as runs:
+        runs.write("x")
+    braket = boto3.client("braket", region_name="eu-north-1")
+    bucket = Path(file + ".bucket").read_text()
+    for _ in range(2):
+        braket.create_quantum_task(
+            deviceArn=GARNET,
+            shots=100,
+            action='{"braketSchemaHeader": {"name": "braket.ir.openqasm.program", "version": "1"},'
+            ' "source": "OPENQASM 3.0; qubit[1] q; bit[1] b; b[0] = measure q[0];", "inputs": {}}',
+            outputS3Bucket=bucket,
+            outputS3KeyPrefix="tasks",
+        )
+    raise ValueError("not converged")
+
+
+async def test_attempts_share_one_limit_and_too_little_left_ends_them(bench: Bench) -> None:
+    (bench.place / "runs.bucket").write_text(bench.server.info["bucket"])
+    executor = BraketExecutor(
+        local=True,
+        cache_dir=str(bench.place / "cache"),
+        quantum_device=GARNET,
+        time_limit=60,
+        max_cost=1.0,
+        retries=3,
+        retry_on=["electron"],
+    )
+    with pytest.raises(TaskRuntimeError) as failed:
+        await bench.run_on(executor, spends)
+    # The first attempt costs 0.80 and some seconds of 0.01 a minute; 0.301 is needed for another.
+    text = str(failed.value)
+    assert "not converged" in text
+    assert "Attempt 2 could not be made: max_cost=1 is too little: it may cost $1.1" in text
+    assert "for earlier attempts" in text
+    assert (bench.place / "runs").read_text() == "x"
+
+
+async def test_the_next_attempt_gets_what_the_first_one_left(bench: Bench) -> None:
+    (bench.place / "runs.bucket").write_text(bench.server.info["bucket"])
+    executor = BraketExecutor(
+        local=True,
+        cache_dir=str(bench.place / "cache"),
+        quantum_device=GARNET,
+        time_limit=60,
+        max_cost=1.5,
+        retries=1,
+        retry_on=["electron"],
+    )
+    with pytest.raises(TaskRuntimeError) as failed:
+        await bench.run_on(executor, spends)
+    # 1.50 less 0.80 less 0.01 less 0.01 is enough for one task of 0.40, and not for two.
+    assert "A task of 100 shots on Garnet was not sent" in str(failed.value)
+    assert "for earlier attempts), and $0.40 of that are spent" in str(failed.value)
+    assert (bench.place / "runs").read_text() == "xx"
