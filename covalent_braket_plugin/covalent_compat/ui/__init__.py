@@ -26,9 +26,9 @@ def repair(wanted: object = None) -> None:
     """
     if not checked_release() or not is_server() or not _wanted(wanted):
         return
-    from covalent_braket_plugin.covalent_compat.ui import errors, panel, reloading, routes
+    from covalent_braket_plugin.covalent_compat.ui import errors, linking, panel, reloading, routes
 
-    for each in (routes.add, panel.repair, reloading.repair, errors.repair):
+    for each in (routes.add, panel.repair, reloading.repair, errors.repair, linking.repair):
         try:
             each()
         except Exception:  # another UI than the one that we know: the server goes on

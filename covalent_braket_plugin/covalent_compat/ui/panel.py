@@ -88,7 +88,8 @@ def _error(dispatch_id: str, node_id: int) -> Pane:
     row = record.electron(dispatch_id, node_id)
     if row is None or row.status == "COMPLETED":
         return _pane("")
-    return _pane(record.error_text(record.asset_files(dispatch_id, node_id, ("error", "stderr"))))
+    files = record.asset_files(dispatch_id, node_id, ("error", "stderr"))
+    return _pane(record.error_text(files, TEXT_BYTES))
 
 
 def _inputs(dispatch_id: str, node_id: int) -> Pane:

@@ -297,11 +297,9 @@ def short_error(files: Mapping[str, Path]) -> str:
     return _last_line(*stderr) if stderr is not None else ""
 
 
-def error_text(files: Mapping[str, Path]) -> str:
-    """Read all that a node's error and stderr say, each up to 1 MB."""
-    texts = [
-        _tail(files[key], ERROR_BYTES).strip("\n") for key in ("error", "stderr") if key in files
-    ]
+def error_text(files: Mapping[str, Path], limit: int = ERROR_BYTES) -> str:
+    """Read what a node's error and stderr say, of each at most so many bytes from its end."""
+    texts = [_tail(files[key], limit).strip("\n") for key in ("error", "stderr") if key in files]
     told = [text for text in texts if text]
     if len(told) == 2 and told[1] in told[0]:
         del told[1]
