@@ -114,7 +114,7 @@ class Browser:
 
     def problems(self) -> list[str]:
         """What the pages' scripts complained of since it was asked last."""
-        entries = self.driver.get_log("browser")
+        entries = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
         return [
             each["message"]
             for each in entries
