@@ -20,7 +20,7 @@ FAILURES = 10
 MOST_SECONDS = 30.0
 
 
-def read_whole(ctx: Context, job_name: str, job_arn: str) -> Iterator[str]:
+def read_whole(ctx: Context, job_name: str, job_arn: str) -> Iterator[Line]:
     """Read a job's log up to what is its end now.
 
     Raises:
@@ -28,7 +28,7 @@ def read_whole(ctx: Context, job_name: str, job_arn: str) -> Iterator[str]:
     """
     tail = _Tail(ctx, job_name, job_arn, time.sleep)
     while lines := tail.new():
-        yield from (line.text for line in lines)
+        yield from lines
 
 
 def follow(
@@ -37,7 +37,7 @@ def follow(
     job_arn: str,
     ended: Callable[[], bool],
     pause: Callable[[float], None] = time.sleep,
-) -> Iterator[str]:
+) -> Iterator[Line]:
     """Read a job's log as it grows, until the job has ended and all of it is read.
 
     One call each two seconds, and one to Braket each four while there is nothing new. What is
@@ -57,7 +57,7 @@ def follow(
     looks, over = 0, ended()
     while True:
         while lines := tail.new():
-            yield from (line.text for line in lines)
+            yield from lines
             if not over:
                 pause(LOOK_SECONDS)
         if over:
@@ -68,7 +68,7 @@ def follow(
         pause(LOOK_SECONDS)
     pause(SETTLE_SECONDS)
     while lines := tail.new():
-        yield from (line.text for line in lines)
+        yield from lines
 
 
 class _Tail:

@@ -10,7 +10,7 @@ from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from covalent_braket_plugin import collecting, failure
 from covalent_braket_plugin.descriptions import NAME_TAG, Job, JobSummary, task_of
@@ -26,9 +26,15 @@ from covalent_braket_plugin.errors import (
 )
 from covalent_braket_plugin.history import following, values
 from covalent_braket_plugin.history.lookup import id_of
+from covalent_braket_plugin.monitoring import metrics
+from covalent_braket_plugin.monitoring.lines import Metric
+from covalent_braket_plugin.monitoring.logs import Line
 from covalent_braket_plugin.pipeline import Context
 from covalent_braket_plugin.protocol import Outcome
 from covalent_braket_plugin.settings.rules import tag_character
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 __all__ = ["HybridJob"]
 
@@ -265,11 +271,32 @@ class HybridJob:
         Raises:
             AwsError: AWS refused or did not answer.
         """
-        if not follow:
-            return following.read_whole(self._ctx, self.braket_name, self.arn)
-        return following.follow(
-            self._ctx, self.braket_name, self.arn, lambda: self.ended or self._asked(last=False)
-        )
+        return (line.text for line in self._lines(follow))
+
+    def metrics(self) -> pd.DataFrame:
+        """Read the metrics that its code logged up to now, in the order of its log.
+
+        Code logs them with ``braket.jobs.metrics.log_metric``.
+
+        Returns:
+            A row for each value: ``metric``, ``value``, ``iteration_number`` (``<NA>`` if the code
+            said none), ``timestamp`` (UTC). `metrics.wide` puts metrics side by side.
+
+        Raises:
+            AwsError: AWS refused or did not answer.
+        """
+        return metrics.frame_of(self.each_metric())
+
+    def each_metric(self, follow: bool = False) -> Iterator[Metric]:
+        """Go through the values of its metrics, in the order of its log.
+
+        Args:
+            follow: Go on until the job has ended, and all of its log is read.
+
+        Raises:
+            AwsError: AWS refused or did not answer.
+        """
+        return metrics.metrics_of(self._lines(follow))
 
     # --- what can be done with it ----------------------------------------------------------------
 
@@ -373,6 +400,13 @@ class HybridJob:
     def _require_end(self, what: str) -> None:
         if not self.ended:
             raise JobNotEndedError(f"{self.name} is {self.status}, and {what} until it has ended.")
+
+    def _lines(self, follow: bool) -> Iterator[Line]:
+        if not follow:
+            return following.read_whole(self._ctx, self.braket_name, self.arn)
+        return following.follow(
+            self._ctx, self.braket_name, self.arn, lambda: self.ended or self._asked(last=False)
+        )
 
     def _make_context(self, *, may_start: bool) -> Context:
         return self._ctx
