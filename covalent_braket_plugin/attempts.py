@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from covalent_braket_plugin import collecting, kept, pipeline, shared
+from covalent_braket_plugin import collecting, kept, node_log, pipeline, shared
 from covalent_braket_plugin.asking import ContextMaker
 from covalent_braket_plugin.collecting import Collected
 from covalent_braket_plugin.costs.limits import Attempt
@@ -26,12 +26,18 @@ from covalent_braket_plugin.lifecycle import (
     settled,
     wait,
 )
+from covalent_braket_plugin.monitoring import phases
+from covalent_braket_plugin.monitoring.board import BOARD, Phase
+from covalent_braket_plugin.monitoring.follower import News, news_in
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
 from covalent_braket_plugin.protocol import Keys, Task
 from covalent_braket_plugin.threads import in_thread, uploading
 
 __all__ = ["finish"]
+
+READ_BYTES = 16 * 1024 * 1024
+"""So much of the end of a long stdout is read for metrics and status."""
 
 log = logging.getLogger(__name__)
 
@@ -69,12 +75,15 @@ async def finish(
         LocalBraketError: The local Braket that ran the job is gone.
         CancelledBeforeError: It was cancelled before a further attempt became a job.
     """
+    node = data.get("dispatch_id", ""), data.get("node_id", 0)
     before = await in_thread(kept.read, place, data["job_arn"])
     if before is not None:
+        await _show_end(node, before)
         return before
     way = _Way(make, data.get("name", "The electron"), place, nodes, keep_handle)
     while True:
         job = await wait(make, data)
+        phases.enter(*node, "collecting")
         ctx, collected = await _collected(way, data, job)
         _report(collected)
         try:
@@ -86,6 +95,7 @@ async def finish(
             await in_thread(kept.keep, place, collected)
         await in_thread(collecting.clear, ctx, collected, nodes)
         if again is None:
+            await _show_end(node, collected)
             return collected
         data = again
 
@@ -104,6 +114,28 @@ async def _collected(way: _Way, data: dict[str, Any], job: JobSummary) -> tuple[
     return await patiently(
         lambda: in_thread(collect), f"What {job.arn} left is not here yet", give_up_after
     )
+
+
+async def _show_end(node: tuple[str, int], collected: Collected) -> None:
+    """Show how an electron ended, and all that it told of itself."""
+    stdout = collected.texts_of(node[1]).stdout
+    await node_log.finish(*node, empty=stdout is None)
+    news = await in_thread(_news_of, stdout)
+    BOARD.replace_metrics(*node, news.metrics)
+    changes = {"last_line": news.last_line, "status_text": news.status_text}
+    told = {name: text for name, text in changes.items() if text}
+    how: Phase = "cancelled" if collected.cancelled else "failed" if collected.kind else "completed"
+    if how == "failed":
+        told["error"] = collected.summary
+    phases.enter(node[0], node[1], how, **told)
+
+
+def _news_of(stdout: Path | None) -> News:
+    if stdout is None:
+        return News()
+    with stdout.open("rb") as file:
+        file.seek(max(0, stdout.stat().st_size - READ_BYTES))
+        return news_in(line.decode("utf-8", "replace") for line in file)
 
 
 def _report(collected: Collected) -> None:
@@ -141,6 +173,11 @@ async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any
 async def _next_job(
     way: _Way, ctx: Context, staged: Keys, task: Task, before: Attempt
 ) -> dict[str, Any]:
+    node, note = (task.dispatch_id, task.node_id), f"attempt {task.attempt}"
+    phases.enter(*node, "staging", note=note, attempt=task.attempt, job_arn="", job_name="")
+    BOARD.replace_metrics(*node, ())
+    await in_thread(node_log.of(*node).append, f"[{way.history[-1]} Attempt {task.attempt}:]\n")
+
     def prepare() -> Prepared | None:
         return pipeline.prepare_again(way.make(may_start=False), staged, task, before)
 

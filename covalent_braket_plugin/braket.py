@@ -338,6 +338,7 @@ class BraketExecutor(AsyncBaseExecutor):
 
     async def _send_group(self, group: Group, place: Path) -> dict[str, Any]:
         from covalent_braket_plugin import lifecycle, pipeline
+        from covalent_braket_plugin.monitoring import phases
 
         await in_thread(staging.sweep, place)
         if group.glue:
@@ -346,10 +347,12 @@ class BraketExecutor(AsyncBaseExecutor):
         # What the file says now holds for this task to its end.
         config = _config()
         task = await in_thread(_task_of, group)
+        phases.enter(task.dispatch_id, task.node_id, "staging", name=task.name)
         try:
-            sent = await lifecycle.send(
-                self._context_maker(config), group, task, place, self._keep_handle
-            )
+            async with _end_shown(task.dispatch_id, task.node_id):
+                sent = await lifecycle.send(
+                    self._context_maker(config), group, task, place, self._keep_handle
+                )
         except lifecycle.CancelledBeforeError as error:
             raise TaskCancelledError from error
         return {**sent, "config": config}
@@ -381,8 +384,11 @@ class BraketExecutor(AsyncBaseExecutor):
         config = data.get("config")
         make = self._context_maker(config, region=_region_of(data["job_arn"]))
         place = self._place(metadata, config)
+        nodes = metadata["node_ids"]
+        data = {"dispatch_id": metadata["dispatch_id"], "node_id": nodes[0], **data}
         try:
-            return await attempts.finish(make, data, place, metadata["node_ids"], keep_handle)
+            async with _end_shown(data["dispatch_id"], data["node_id"]):
+                return await attempts.finish(make, data, place, nodes, keep_handle)
         except lifecycle.CancelledBeforeError as error:
             raise TaskCancelledError from error
 
@@ -475,6 +481,23 @@ async def _nothing_left(place: Path) -> AsyncIterator[None]:
         if told is error:
             raise
         raise told from error
+
+
+@contextlib.asynccontextmanager
+async def _end_shown(dispatch_id: str, node_id: int) -> AsyncIterator[None]:
+    """Show to those who watch that an electron went wrong or was cancelled on its way."""
+    from covalent_braket_plugin import lifecycle, node_log
+    from covalent_braket_plugin.monitoring import phases
+
+    try:
+        yield
+    except Exception as error:
+        await node_log.finish(dispatch_id, node_id)
+        if isinstance(error, lifecycle.CancelledBeforeError):
+            phases.enter(dispatch_id, node_id, "cancelled")
+        else:
+            phases.failed(dispatch_id, node_id, str(error))
+        raise
 
 
 def _region_of(job_arn: str) -> str | None:

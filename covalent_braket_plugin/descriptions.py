@@ -103,6 +103,8 @@ class Job(JobSummary):
         instance_type: What it runs on.
         instance_count: On how many of them.
         hyperparameters: What it was given.
+        queue_position: Its place in Braket's queue, such as ``"7"`` or ``">15"``; empty if it is
+            not queued.
     """
 
     failure_reason: str = ""
@@ -111,6 +113,7 @@ class Job(JobSummary):
     instance_type: str = ""
     instance_count: int = 1
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    queue_position: str = ""
 
     @property
     def event_types(self) -> tuple[str, ...]:
@@ -188,6 +191,7 @@ def job_of(found: Mapping[str, Any]) -> Job:
         instance_type=found.get("instanceConfig", {}).get("instanceType", ""),
         instance_count=found.get("instanceConfig", {}).get("instanceCount", 1),
         hyperparameters=found.get("hyperParameters", {}),
+        queue_position=_position(found.get("queueInfo") or {}),
     )
 
 
@@ -198,6 +202,12 @@ def task_of(job: JobSummary) -> tuple[str, int, int] | None:
     if not (dispatch_id and node.isdigit() and attempt.isdigit()):
         return None
     return dispatch_id, int(node), int(attempt)
+
+
+def _position(found: Mapping[str, Any]) -> str:
+    """Read the place in a queue; Braket says "None", as text, if there is none."""
+    position = str(found.get("position", ""))
+    return "" if position == "None" else position
 
 
 def _common(found: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,13 +58,14 @@ class Jobs:
     # --- ask ---------------------------------------------------------------------------------
 
     def describe(self, job_arn: str) -> Job:
-        """Ask for all about a job (GetJob).
+        """Ask for all about a job (GetJob), its place in the queue included.
 
         Raises:
             AwsError: Braket refused or did not answer.
         """
+        more = {"additionalAttributeNames": ["QueueInfo"]}
         with translated("GetJob"):
-            return job_of(self.clients.braket.get_job(jobArn=job_arn))
+            return job_of(self.clients.braket.get_job(jobArn=job_arn, **more))
 
     def page(self, created: datetime | None, token: str = "") -> Page[JobSummary]:
         """Ask for 100 of the jobs made since ``created`` (SearchJobs), whosever they are.

@@ -6,13 +6,14 @@ Knows no Covalent: `covalent_braket_plugin.braket` translates.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from covalent_braket_plugin import local_endpoint, pipeline, shared, staging
+from covalent_braket_plugin import local_endpoint, node_log, pipeline, shared, staging
 from covalent_braket_plugin.asking import Asker, ContextMaker
 from covalent_braket_plugin.cancelling import cancel
 from covalent_braket_plugin.descriptions import JobSummary
@@ -27,6 +28,8 @@ from covalent_braket_plugin.errors import (
     UnreachableError,
     may_pass,
 )
+from covalent_braket_plugin.monitoring import phases
+from covalent_braket_plugin.monitoring.sight import Sight, in_sight
 from covalent_braket_plugin.node_log import Waiting
 from covalent_braket_plugin.packing import Group
 from covalent_braket_plugin.patience import patiently
@@ -179,8 +182,9 @@ async def make_job(
         BraketPluginError: It cannot become a job; nothing of it is left in S3.
     """
     arn = await _submit(make, ctx, task, prepared, withdrawn)
-    created = now()
+    created, job_name = now(), str(prepared.request["jobName"])
     shared.note_job(task.dispatch_id, nodes, arn)
+    phases.enter(task.dispatch_id, task.node_id, "queued", job_arn=arn, job_name=job_name)
     if keep_handle is not None:
         try:
             await keep_handle(arn)
@@ -188,8 +192,15 @@ async def make_job(
             log.warning("Covalent did not note the job %s: %s", arn, error)
     if shared.cancel_wanted(task.dispatch_id, nodes):
         await cancel(make, arn)
-    manifest = prepared.keys.uri(prepared.keys.manifest)
-    return {"job_arn": arn, "created": created, "name": task.name, "manifest": manifest}
+    return {
+        "job_arn": arn,
+        "job_name": job_name,
+        "created": created,
+        "name": task.name,
+        "dispatch_id": task.dispatch_id,
+        "node_id": task.node_id,
+        "manifest": prepared.keys.uri(prepared.keys.manifest),
+    }
 
 
 async def _submit(
@@ -261,13 +272,15 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> JobSummary:
         created = datetime.fromisoformat(data.get("created") or now())
         shared.scheduler(clients).adopt(arn, ctx.settings.classical_device)
         watcher = shared.watcher(clients, Asker(make))
-        return await watcher.wait(
-            arn,
-            created,
-            ctx.settings.poll_freq,
-            kind=_kind(ctx, data),
-            patience_seconds=ctx.settings.give_up_after,
-        )
+        with _in_sight(make, ctx, data, created) as heard:
+            return await watcher.wait(
+                arn,
+                created,
+                ctx.settings.poll_freq,
+                kind=_kind(ctx, data),
+                patience_seconds=ctx.settings.give_up_after,
+                heard=heard,
+            )
     except (AwsError, SettingError, UnconfiguredError) as error:
         text = f"{error} The job {arn} may still run, and be charged for."
         if not isinstance(error, AwsError):
@@ -275,6 +288,25 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> JobSummary:
         raise AwsError(text, code=error.code, operation=error.operation) from error
     finally:
         shared.job_ended(arn)
+
+
+def _in_sight(
+    make: ContextMaker, ctx: Context, data: dict[str, Any], created: datetime
+) -> contextlib.AbstractContextManager[Callable[[JobSummary], None]]:
+    dispatch_id, node_id = data.get("dispatch_id", ""), data.get("node_id", 0)
+    sight = Sight(
+        job_arn=data["job_arn"],
+        job_name=data.get("job_name", ""),
+        created=created,
+        dispatch_id=dispatch_id,
+        node_id=node_id,
+        log_group=ctx.settings.log_group_name,
+        clients=lambda: make(may_start=False).jobs.clients,
+        describe=Asker(make).describe,
+        write=node_log.of(dispatch_id, node_id).append,
+    )
+    clients = ctx.jobs.clients
+    return in_sight(sight, shared.follower(clients), shared.closer(clients))
 
 
 def _kind(ctx: Context, data: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""What an electron's stdout says before its job has any: why it waits.
+"""What an electron's stdout says before it has ended: why it waits, then what its job prints.
 
 Covalent shows nothing of an electron between its start and its end. Its stdout is a file of the
 server's, so that can be written meanwhile; what the job printed takes its place at the end. A
@@ -9,19 +9,55 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+from covalent_braket_plugin.covalent_compat.server import is_server
+from covalent_braket_plugin.monitoring import phases
 from covalent_braket_plugin.scheduler import Standing
 from covalent_braket_plugin.threads import quickly
 
-__all__ = ["NodeLog", "Waiting"]
+__all__ = ["NodeLog", "Waiting", "finish", "of"]
+
+MAX_BYTES = 4 * 1024 * 1024
+"""More live text than that is not kept for one electron, whatever it prints."""
+DECLARE_SECONDS = 5.0
+"""So often Covalent is told how long the text has become."""
+FULL = (
+    "\n[The live log ends here, after 4 MB. What the electron printed takes its place when it has "
+    "ended.]\n"
+)
 
 log = logging.getLogger(__name__)
+_logs: dict[tuple[str, int], NodeLog] = {}
+
+
+def of(dispatch_id: str, node_id: int) -> NodeLog:
+    """Find or begin the stdout of a node that runs; use `finish` when it has ended."""
+    key = dispatch_id, node_id
+    if key not in _logs:
+        _logs[key] = NodeLog(dispatch_id, node_id)
+    return _logs[key]
+
+
+async def finish(dispatch_id: str, node_id: int, *, empty: bool = False) -> None:
+    """Write no more to a node's stdout: what its job printed is there, or nothing will be.
+
+    Args:
+        dispatch_id: The dispatch's UUID.
+        node_id: The graph node.
+        empty: Whether the job printed nothing, so that nothing takes the place of what is there.
+    """
+    known = _logs.pop((dispatch_id, node_id), None)
+    if known is not None:
+        await quickly(known.close, empty=empty)
 
 
 class NodeLog:
-    """The stdout of one node that has no job yet; all blocking.
+    """The stdout of one node that has not ended; all blocking, and none of it fails.
 
     Args:
         dispatch_id: The dispatch's UUID.
@@ -31,37 +67,78 @@ class NodeLog:
     def __init__(self, dispatch_id: str, node_id: int) -> None:
         self._dispatch_id = dispatch_id
         self._node_id = node_id
+        self._lock = threading.Lock()
         self._file: Path | None = None
+        self._asset: Any = None
         self._size = 0
-        self._useless = False
+        self._line_at: int | None = None
+        self._declared_at = float("-inf")
+        self._full = False
+        self._closed = not is_server()
 
-    def write(self, text: str) -> None:
-        """Replace what is there by one line; never fails."""
-        if self._useless:
+    def line(self, text: str) -> None:
+        """Write one line, in the place of the one before if nothing came after that."""
+        with self._lock:
+            at = self._size if self._line_at is None else self._line_at
+            data = text.encode("utf-8", "replace")
+            # Not shorter than before: Covalent may be copying by the size that it noted.
+            self._write(data.ljust(self._size - at - 1) + b"\n", at)
+            self._line_at = at
+
+    def append(self, text: str) -> bool:
+        """Write more; whether there is room for yet more."""
+        with self._lock:
+            data = text.encode("utf-8", "replace")
+            if self._full or self._size + len(data) > MAX_BYTES:
+                data = b"" if self._full else data[: MAX_BYTES - self._size] + FULL.encode()
+                self._full = True
+            self._line_at = None
+            self._write(data, self._size)
+            return not self._full
+
+    def close(self, *, empty: bool = False) -> None:
+        """Write nothing any more."""
+        with self._lock:
+            if empty and self._file is not None:
+                self._size = 0
+                self._write(b"", 0)
+            if self._file is not None:
+                self._declare()
+            self._closed = True
+
+    def _write(self, data: bytes, at: int) -> None:
+        if self._closed:
             return
-        line = text.ljust(self._size - 1) + "\n"  # Covalent copies by the size that it noted
         try:
-            if self._file is None or len(line) > self._size:
-                self._declare(line)
-            else:
-                self._file.write_text(line, encoding="utf-8")
+            file = self._file or self._find()
+            with file.open("r+b" if at else "wb") as stream:
+                stream.seek(at)
+                stream.write(data)
+                self._size = at + len(data)
+            if time.monotonic() - self._declared_at >= DECLARE_SECONDS:
+                self._declare()
         except Exception as error:  # no server, another schema, a dispatch it does not know
             log.debug("The stdout of node %s cannot be written: %s", self._node_id, error)
-            self._useless = True
+            self._closed = True
 
-    def _declare(self, line: str) -> None:
-        """Write what is longer than all before, and tell Covalent the size of the stdout."""
+    def _find(self) -> Path:
         from covalent_dispatcher._dal.result import get_result_object
         from covalent_dispatcher._db.datastore import workflow_db
 
         with workflow_db.session() as session:
             result = get_result_object(self._dispatch_id, bare=True, session=session)
             node = result.lattice.transport_graph.get_node(self._node_id, session)
-            asset = node.get_asset("stdout", session)
-            self._file = Path(str(asset.storage_path)) / str(asset.object_key)
-            self._file.write_text(line, encoding="utf-8")
-            self._size = len(line)  # it is ASCII
-            asset.update(session, values={"size": self._size})
+            self._asset = node.get_asset("stdout", session)
+        self._file = Path(str(self._asset.storage_path)) / str(self._asset.object_key)
+        return self._file
+
+    def _declare(self) -> None:
+        """Tell Covalent the size of the stdout: it shows none that is empty."""
+        from covalent_dispatcher._db.datastore import workflow_db
+
+        self._declared_at = time.monotonic()
+        with workflow_db.session() as session:
+            self._asset.update(session, values={"size": self._size})
 
 
 class Waiting:
@@ -74,7 +151,7 @@ class Waiting:
     """
 
     def __init__(self, dispatch_id: str, node_id: int, job_name: str) -> None:
-        self._node_log = NodeLog(dispatch_id, node_id)
+        self._node = dispatch_id, node_id
         self._job_name = job_name
         self._since = ""
         self._writing: asyncio.Future[None] | None = None
@@ -85,10 +162,12 @@ class Waiting:
             logging.DEBUG if self._since else logging.INFO
         )  # the server's log has many to tell of
         self._since = self._since or f"{datetime.now(UTC):%H:%M:%S} UTC"
-        text = f"Waiting for a slot since {self._since}: {_place(standing)}."
+        place = _place(standing)
+        text = f"Waiting for a slot since {self._since}: {place}."
         log.log(level, "%s: %s", self._job_name, text)
+        phases.enter(*self._node, "waiting", note=place)
         if self._writing is None or self._writing.done():
-            self._writing = asyncio.ensure_future(quickly(self._node_log.write, text))
+            self._writing = asyncio.ensure_future(quickly(of(*self._node).line, text))
 
     async def over(self, job_arn: str) -> None:
         """Write down that there is a job, if the electron had to wait for it."""
@@ -96,7 +175,7 @@ class Waiting:
             return
         await self._writing
         text = f"It waited for a slot since {self._since}. Its job is {job_arn}"
-        await quickly(self._node_log.write, text)
+        await quickly(of(*self._node).line, text)
 
 
 def _place(standing: Standing) -> str:

@@ -22,6 +22,7 @@ from covalent_braket_plugin.covalent_compat.dispatcher import Due
 from covalent_braket_plugin.covalent_compat.store import Dispatch, Node
 from covalent_braket_plugin.descriptions import JobSummary, task_of
 from covalent_braket_plugin.errors import BraketPluginError, SettingError
+from covalent_braket_plugin.monitoring import phases
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context
 from covalent_braket_plugin.settings import Settings, own_values, resolve
@@ -285,11 +286,28 @@ async def _bring_on(due: Due, jobs: Mapping[tuple[str, int], JobSummary], since:
     created = job.created_at if job and job.created_at else since
     name = due.first.name if job is None else job.tags.get("covalent:electron", due.first.name)
     data = {"job_arn": arn, "created": created.isoformat(), "name": name}
+    data |= _seen(due, job)
     await dispatcher.keep_handle(due, arn)
     shared.note_job(due.dispatch_id, due.node_ids, arn)
     if any(node.cancel_requested for node in due.open):
         await dispatcher.cancel(due.dispatch_id, due.node_ids)
     await dispatcher.attach(due, data)
+
+
+def _seen(due: Due, job: JobSummary | None) -> dict[str, Any]:
+    """Say what those who watch must know of a job; its node is its group's main one."""
+    task = task_of(job) if job else None
+    node_id, attempt = (due.first.node_id, 1) if task is None else task[1:]
+    name = job.name if job else ""
+    phases.enter(
+        due.dispatch_id,
+        node_id,
+        "queued",
+        name=due.first.name if job is None else job.tags.get("covalent:electron", due.first.name),
+        attempt=attempt,
+        job_name=name,
+    )
+    return {"dispatch_id": due.dispatch_id, "node_id": node_id, "job_name": name}
 
 
 # --- stopping ----------------------------------------------------------------------------------

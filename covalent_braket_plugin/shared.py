@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from covalent_braket_plugin.aws import Clients
     from covalent_braket_plugin.descriptions import JobSummary
     from covalent_braket_plugin.glue import Ended
+    from covalent_braket_plugin.monitoring.closer import Closer
+    from covalent_braket_plugin.monitoring.follower import Follower
     from covalent_braket_plugin.quotas import Limits
     from covalent_braket_plugin.scheduler import Scheduler
     from covalent_braket_plugin.watcher import Asker, Watcher
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = [
     "cancel",
     "cancel_wanted",
+    "closer",
+    "follower",
     "in_background",
     "job_ended",
     "job_of",
@@ -47,6 +51,8 @@ _glue: dict[tuple[str, int], asyncio.Task[Ended]] = {}
 _waiting: dict[tuple[str, int], asyncio.Event] = {}
 _watchers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Watcher[JobSummary]] = {}
 _schedulers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Scheduler] = {}
+_followers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Follower] = {}
+_closers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Closer] = {}
 _limits: dict[tuple[asyncio.AbstractEventLoop, Hashable], Limits] = {}
 _background: set[asyncio.Task[None]] = set()
 _sending: Counter[str] = Counter()
@@ -174,6 +180,20 @@ def scheduler(clients: Clients) -> Scheduler:
 
     allowed = limits(clients)
     return _of_loop(_schedulers, clients, lambda: Scheduler(allowed))
+
+
+def follower(clients: Clients) -> Follower:
+    """Find or make what follows the logs of an identity's jobs on the running event loop."""
+    from covalent_braket_plugin.monitoring.follower import Follower
+
+    return _of_loop(_followers, clients, lambda: Follower(quickly))
+
+
+def closer(clients: Clients) -> Closer:
+    """Find or make what looks at an identity's jobs that somebody watches, on the running loop."""
+    from covalent_braket_plugin.monitoring.closer import Closer
+
+    return _of_loop(_closers, clients, lambda: Closer(quickly))
 
 
 _T = TypeVar("_T")

@@ -118,6 +118,7 @@ class Watcher(Generic[D]):
         *,
         kind: str = "",
         patience_seconds: float = 3600.0,
+        heard: Callable[[D], None] | None = None,
     ) -> D:
         """Wait until a job has ended; any number may wait for the same one.
 
@@ -127,6 +128,7 @@ class Watcher(Generic[D]):
             poll_seconds: Longest pause between two questions.
             kind: Jobs of the same kind last about as long.
             patience_seconds: For so long it is asked again while there is no answer.
+            heard: Is told each answer about the job. Must be quick, and not raise.
 
         Returns:
             The job as GetJob described it last; as SearchJobs did if so many ended together that
@@ -141,10 +143,14 @@ class Watcher(Generic[D]):
         if watch is None:
             watch = self._new(job_arn, created, poll_seconds, patience_seconds, kind)
         watch.waiters += 1
+        if heard is not None:
+            watch.heard.append(heard)
         try:
             return await asyncio.shield(watch.done)
         finally:
             watch.waiters -= 1
+            if heard is not None:
+                watch.heard.remove(heard)
             if not watch.waiters:
                 self._drop(watch)
 
@@ -278,6 +284,7 @@ class Watcher(Generic[D]):
             self._fail(watch, error)
         else:
             self._answered(watch)
+            watch.tell(job)
             if job.status in TERMINAL:
                 self._finish(watch, job)
         finally:
@@ -347,6 +354,7 @@ class Watcher(Generic[D]):
             return
         watch.place, watch.newer = place, self._ever
         self._answered(watch)
+        watch.tell(job)
         if job.status in TERMINAL and watch.ended is None:
             watch.ended = job
             kept = FINAL_SECONDS.get(job.status, FINAL_DEFAULT_SECONDS)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
@@ -67,6 +67,7 @@ class Watch(Generic[D]):
         under_way: Whether a GetJob is under way or lined up.
         ended: What a search said about it when it had ended.
         deliver_by: When that is delivered although GetJob has not said the rest.
+        heard: Whom each answer is told.
     """
 
     arn: str
@@ -86,6 +87,12 @@ class Watch(Generic[D]):
     under_way: bool = False
     ended: D | None = None
     deliver_by: float = 0.0
+    heard: list[Callable[[D], None]] = field(default_factory=list)
+
+    def tell(self, job: D) -> None:
+        """Tell an answer to whoever wants to hear it."""
+        for heard in self.heard:
+            heard(job)
 
     def schedule(self, now: float, lasting: Lasting | None) -> None:
         """Settle when it is asked about next, after an answer (or at first)."""

@@ -72,7 +72,7 @@ ROOMS = {
     "storage": room("errors protocol aws", "s3transfer"),
     # What can be seen of jobs while they run, and what they cost.
     "monitoring": room(
-        "errors aws descriptions jobs monitoring threads", "pandas matplotlib plotext"
+        "costs errors aws descriptions jobs pace monitoring threads", "pandas matplotlib plotext"
     ),
     "costs": room("budget errors protocol descriptions settings costs", "urllib3"),
     "pace": room(),
@@ -103,28 +103,29 @@ ROOMS = {
         "errors payload tobj deploy settings failure monitoring threads",
         "covalent covalent_dispatcher covalent_ui pydantic sqlalchemy starlette",
     ),
-    "node_log": room("scheduler threads", "covalent_dispatcher"),
+    "node_log": room("covalent_compat monitoring scheduler threads", "covalent_dispatcher"),
     "exchange": room("errors packing collecting", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),
     "staging": room("threads"),
-    "shared": room("aws descriptions glue quotas scheduler threads watcher"),
+    "shared": room("aws descriptions glue monitoring quotas scheduler threads watcher"),
     "asking": room("errors descriptions pipeline"),
     "cancelling": room("errors asking descriptions jobs patience pipeline shared threads"),
     "lifecycle": room(
-        "errors local_endpoint descriptions node_log packing patience pipeline protocol scheduler"
-        " shared staging threads asking cancelling"
+        "errors local_endpoint descriptions monitoring node_log packing patience pipeline protocol"
+        " scheduler shared staging threads asking cancelling"
     ),
     "kept": room("collecting"),
     "attempts": room(
-        "costs errors asking collecting descriptions kept lifecycle patience pipeline protocol"
-        " shared threads"
+        "costs errors asking collecting descriptions kept lifecycle monitoring node_log patience"
+        " pipeline protocol shared threads"
     ),
     "reattach": room(
-        "covalent_compat descriptions errors patience pipeline settings shared threads"
+        "covalent_compat descriptions errors monitoring patience pipeline settings shared threads"
     ),
     "braket": room(
         "failure protocol settings packing pipeline collecting threads exchange direct shared"
-        " staging asking cancelling lifecycle attempts covalent_compat reattach deploy",
+        " staging asking cancelling lifecycle attempts monitoring node_log covalent_compat reattach"
+        " deploy",
         "covalent",
     ),
     "doctor": room(

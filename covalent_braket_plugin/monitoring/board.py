@@ -1,12 +1,14 @@
 """What this server knows of the electrons that it runs as jobs, for those who watch; in memory.
 
 Filled by those who see an electron through, read by the live page and by `covalent-braket watch`.
-Used on the event loop of the server only. It forgets the oldest dispatches.
+Used on the event loop of the server only. It forgets the dispatches of which it has
+heard nothing for longest.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
@@ -85,6 +87,7 @@ class Board:
     def set(self, dispatch_id: str, node_id: int, **changes: Any) -> Entry:
         """Note what is new of an electron: fields of its `Entry`; a new phase begins now."""
         of_dispatch = self._entries.setdefault(dispatch_id, {})
+        self._entries.move_to_end(dispatch_id)
         known = node_id in of_dispatch
         entry = of_dispatch.get(node_id) or Entry(dispatch_id=dispatch_id, node_id=node_id)
         if not known or changes.get("phase", entry.phase) != entry.phase:
@@ -101,6 +104,16 @@ class Board:
             (dispatch_id, node_id), defaultdict(lambda: deque(maxlen=POINTS))
         )
         series[metric.name].append(metric)
+
+    def replace_metrics(self, dispatch_id: str, node_id: int, metrics: Iterable[Metric]) -> None:
+        """Note all values of an electron's metrics anew, once all that it printed is here."""
+        self._metrics.pop((dispatch_id, node_id), None)
+        for metric in metrics:
+            self.add_metric(dispatch_id, node_id, metric)
+
+    def entry(self, dispatch_id: str, node_id: int) -> Entry | None:
+        """Tell how one electron is; None if it is not known here."""
+        return self._entries.get(dispatch_id, {}).get(node_id)
 
     def entries(self, dispatch_id: str) -> list[Entry]:
         """Tell how a dispatch's electrons are, by node; none if it is not known here."""

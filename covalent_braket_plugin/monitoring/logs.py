@@ -6,14 +6,15 @@ group. Reading goes on with the forward token of the answer before, so that noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any
 
 from covalent_braket_plugin.aws import Clients, translated
 from covalent_braket_plugin.errors import NotFoundError
 
-__all__ = ["Line", "LogPage", "job_log", "read", "read_all"]
+__all__ = ["Line", "LogPage", "job_log", "newest", "read", "read_all"]
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,23 @@ def read(clients: Clients, group: str, stream: str, token: str = "") -> LogPage:
             )
     except NotFoundError:
         return LogPage((), token)
-    lines = [
-        Line(event["message"].rstrip("\n"), datetime.fromtimestamp(event["timestamp"] / 1000, UTC))
-        for event in found["events"]
-    ]
-    return LogPage(lines, found.get("nextForwardToken") or token)
+    return LogPage(_lines(found), found.get("nextForwardToken") or token)
+
+
+def newest(clients: Clients, group: str, stream: str, limit: int) -> Sequence[Line]:
+    """Read the last lines of a stream (GetLogEvents), at most so many; oldest first.
+
+    Raises:
+        AwsError: CloudWatch Logs refused or did not answer.
+    """
+    try:
+        with translated("GetLogEvents"):
+            found = clients.logs.get_log_events(
+                logGroupName=group, logStreamName=stream, startFromHead=False, limit=limit
+            )
+    except NotFoundError:
+        return ()
+    return _lines(found)
 
 
 def read_all(clients: Clients, group: str, stream: str) -> Iterator[Line]:
@@ -99,3 +112,10 @@ def read_all(clients: Clients, group: str, stream: str) -> Iterator[Line]:
         if page.token == token:  # CloudWatch's way to say that there is no more for now
             return
         token = page.token
+
+
+def _lines(found: Mapping[str, Any]) -> list[Line]:
+    return [
+        Line(event["message"].rstrip("\n"), datetime.fromtimestamp(event["timestamp"] / 1000, UTC))
+        for event in found["events"]
+    ]
