@@ -292,7 +292,9 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> JobSummary:
 
 def _in_sight(
     make: ContextMaker, ctx: Context, data: dict[str, Any], created: datetime
-) -> contextlib.AbstractContextManager[Callable[[JobSummary], None]]:
+) -> contextlib.AbstractContextManager[Callable[[JobSummary], None] | None]:
+    if not node_log.in_server():
+        return contextlib.nullcontext()
     dispatch_id, node_id = data.get("dispatch_id", ""), data.get("node_id", 0)
     sight = Sight(
         job_arn=data["job_arn"],
@@ -301,8 +303,7 @@ def _in_sight(
         dispatch_id=dispatch_id,
         node_id=node_id,
         log_group=ctx.settings.log_group_name,
-        clients=lambda: make(may_start=False).jobs.clients,
-        describe=Asker(make).describe,
+        jobs=lambda: make(may_start=False).jobs,
         write=node_log.of(dispatch_id, node_id).append,
     )
     clients = ctx.jobs.clients

@@ -8,6 +8,7 @@ nicety: it gives way silently where there is no server, or another Covalent than
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 import threading
 import time
@@ -20,7 +21,7 @@ from covalent_braket_plugin.monitoring import phases
 from covalent_braket_plugin.scheduler import Standing
 from covalent_braket_plugin.threads import quickly
 
-__all__ = ["NodeLog", "Waiting", "finish", "of"]
+__all__ = ["NodeLog", "Waiting", "finish", "in_server", "of"]
 
 MAX_BYTES = 4 * 1024 * 1024
 """More live text than that is not kept for one electron, whatever it prints."""
@@ -33,6 +34,12 @@ FULL = (
 
 log = logging.getLogger(__name__)
 _logs: dict[tuple[str, int], NodeLog] = {}
+
+
+@functools.cache
+def in_server() -> bool:
+    """Whether this process is Covalent's server: else there is no stdout to write to."""
+    return is_server()
 
 
 def of(dispatch_id: str, node_id: int) -> NodeLog:
@@ -74,7 +81,7 @@ class NodeLog:
         self._line_at: int | None = None
         self._declared_at = float("-inf")
         self._full = False
-        self._closed = not is_server()
+        self._closed = not in_server()
 
     def line(self, text: str) -> None:
         """Write one line, in the place of the one before if nothing came after that."""

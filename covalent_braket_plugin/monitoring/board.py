@@ -82,6 +82,7 @@ class Board:
 
     def __init__(self) -> None:
         self._entries: OrderedDict[str, dict[int, Entry]] = OrderedDict()
+        self._costs: dict[tuple[str, int], dict[str, float]] = {}
         self._metrics: dict[tuple[str, int], dict[str, deque[Metric]]] = {}
 
     def set(self, dispatch_id: str, node_id: int, **changes: Any) -> Entry:
@@ -104,6 +105,12 @@ class Board:
             (dispatch_id, node_id), defaultdict(lambda: deque(maxlen=POINTS))
         )
         series[metric.name].append(metric)
+
+    def set_cost(self, dispatch_id: str, node_id: int, job_arn: str, usd: float) -> None:
+        """Note what one of an electron's jobs has cost: each attempt is one."""
+        costs = self._costs.setdefault((dispatch_id, node_id), {})
+        costs[job_arn] = usd
+        self.set(dispatch_id, node_id, cost_usd=sum(costs.values()))
 
     def replace_metrics(self, dispatch_id: str, node_id: int, metrics: Iterable[Metric]) -> None:
         """Note all values of an electron's metrics anew, once all that it printed is here."""
@@ -130,6 +137,7 @@ class Board:
             dispatch_id, entries = self._entries.popitem(last=False)
             for node_id in entries:
                 self._metrics.pop((dispatch_id, node_id), None)
+                self._costs.pop((dispatch_id, node_id), None)
 
 
 BOARD = Board()

@@ -1,7 +1,8 @@
 """Looks closer at jobs of dispatches that somebody watches: what only GetJob tells, and cost.
 
-Nothing is asked of AWS while nobody watches. One call a second for all jobs together, each job
-every 10 seconds at most; like all of `monitoring`, it can never fail or delay a job.
+Nothing is asked of AWS while nobody watches. A look is two calls (GetJob, SearchQuantumTasks): one
+look in two seconds for all jobs together, each job every 10 seconds at most. Like all of
+`monitoring`, it can never fail or delay a job.
 """
 
 from __future__ import annotations
@@ -13,18 +14,25 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
+from covalent_braket_plugin.costs.prices import prices
+from covalent_braket_plugin.costs.spending import spent
 from covalent_braket_plugin.descriptions import Job
+from covalent_braket_plugin.errors import BraketPluginError
+from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.monitoring import phases
+from covalent_braket_plugin.monitoring.board import BOARD
 from covalent_braket_plugin.monitoring.rounds import Item, Rounds
 from covalent_braket_plugin.monitoring.watched import watched
 from covalent_braket_plugin.pace import Pace
 
 __all__ = ["Closer", "Seen"]
 
-CALLS_PER_SECOND = 1.0
+LOOKS_PER_SECOND = 0.5
 FIRST_SECONDS = 2.0
 AGAIN_SECONDS = 10.0
 AFTER_TROUBLE_SECONDS = 30.0
+LAST_SECONDS = 1.0
+"""So long after its end a job is looked at for the last time: what is billed is known then."""
 
 log = logging.getLogger(__name__)
 
@@ -37,34 +45,53 @@ class Seen:
         job_arn: The job.
         dispatch_id: The dispatch that its electron is of.
         node_id: The electron's node.
-        describe: Asks for all about a job (GetJob); blocks.
+        jobs: Gives the calls about jobs; blocks.
     """
 
     job_arn: str
     dispatch_id: str
     node_id: int
-    describe: Callable[[str], Job]
+    jobs: Callable[[], Jobs]
+
+    def look(self) -> tuple[Job, float | None]:
+        """Ask what the job does, and what it has cost in US dollars; None if unknown. Blocks.
+
+        Raises:
+            BraketPluginError: The job cannot be asked about.
+        """
+        jobs = self.jobs()
+        job = jobs.describe(self.job_arn)
+        try:
+            tasks = jobs.quantum_tasks(self.job_arn)
+        except BraketPluginError as error:
+            log.debug("The quantum tasks of %s are not known: %s", self.job_arn, error)
+            return job, None
+        return job, spent(job, tasks, prices(wait_seconds=0)).usd
 
 
 class _Look(Item):
     def __init__(self, seen: Seen, in_thread: Callable[..., Awaitable[Any]]) -> None:
-        self._seen = seen
+        self.seen = seen
+        self.ended = False
+        self.over = False
         self._in_thread = in_thread
-        self.left = False
 
     def wanted(self) -> bool:
-        return watched(self._seen.dispatch_id)
+        return self.ended or watched(self.seen.dispatch_id)
 
     async def ask(self) -> float:
-        seen = self._seen
+        seen = self.seen
+        self.over = self.ended
         try:
-            job = await self._in_thread(seen.describe, seen.job_arn)
+            job, usd = await self._in_thread(seen.look)
         except Exception as error:
             log.debug("%s cannot be looked at now: %s", seen.job_arn, error)
             return AFTER_TROUBLE_SECONDS
-        if not self.left:
+        if not self.ended:
             phases.heard(seen.dispatch_id, seen.node_id, job)
-        return AGAIN_SECONDS
+        if usd is not None:
+            BOARD.set_cost(seen.dispatch_id, seen.node_id, seen.job_arn, usd)
+        return LAST_SECONDS if self.ended else AGAIN_SECONDS
 
 
 class Closer:
@@ -84,7 +111,7 @@ class Closer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._in_thread = in_thread
-        pace = Pace(CALLS_PER_SECOND, CALLS_PER_SECOND, clock=clock, sleep=sleep)
+        pace = Pace(LOOKS_PER_SECOND, 2, clock=clock, sleep=sleep)
         self._rounds = Rounds(pace, clock=clock, sleep=sleep)
         self._looks: dict[str, _Look] = {}
 
@@ -94,8 +121,12 @@ class Closer:
         self._rounds.add(look, FIRST_SECONDS)
 
     def leave(self, job_arn: str) -> None:
-        """Look at a job no more, such as when it has ended."""
+        """Look at a job no more, for it has ended; once more for its cost if it is watched now."""
         look = self._looks.pop(job_arn, None)
-        if look is not None:
-            look.left = True
+        if look is None:
+            return
+        look.ended = True
+        if watched(look.seen.dispatch_id):
+            self._rounds.hurry(look, LAST_SECONDS)
+        else:
             self._rounds.remove(look)

@@ -4,7 +4,7 @@ A nicety that can never fail or delay a job: what goes wrong is asked again more
 identity that may not read logs is told so once. The calls are few however many jobs there are: two
 a second for all together (CloudWatch Logs allows 25 DescribeLogStreams and 10 to 25 GetLogEvents a
 second to the whole account and region), every job at most every 2 seconds, one that says nothing
-ever more rarely. A job that ends within its first 3 seconds costs none.
+ever more rarely. A job that ends within its first seconds costs none.
 
 https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/cloudwatch_limits_cwl.html
 """
@@ -31,8 +31,9 @@ from covalent_braket_plugin.pace import Pace
 __all__ = ["Follower", "JobLog", "News", "news_in"]
 
 CALLS_PER_SECOND = 2.0
-FIRST_SECONDS = 3.0
-"""A job is that old before its log is asked for."""
+FIRST_SECONDS = 5.0
+"""A job is that old before its log is asked for; or younger, if one hears that it still runs."""
+YOUNGEST_SECONDS = 2.5
 SHORTEST_SECONDS = 2.0
 LONGEST_SECONDS = 15.0
 WATCHED_SECONDS = 5.0
@@ -135,7 +136,9 @@ class _Followed(Item):
     def __init__(self, job_log: JobLog, follower: Follower) -> None:
         self.log = job_log
         self.queued = False
+        self.begun = False
         self.left = False
+        self.earliest = 0.0
         self._follower = follower
         self._pause = SHORTEST_SECONDS
         self._troubles = 0
@@ -144,6 +147,7 @@ class _Followed(Item):
         return bool(self.log.job_name) and self._follower.allowed
 
     async def ask(self) -> float:
+        self.begun = True
         try:
             news = await self._follower.read(self.log)
         except Exception as error:
@@ -205,6 +209,7 @@ class Follower:
     def follow(self, job_log: JobLog, age_seconds: float) -> None:
         """Follow the log of a job that was made so many seconds ago."""
         followed = self._followed[job_log.job_arn] = _Followed(job_log, self)
+        followed.earliest = self._clock() + YOUNGEST_SECONDS - age_seconds
         self._rounds.add(followed, max(0.0, FIRST_SECONDS - age_seconds))
 
     def heard(self, job_arn: str, job_name: str, *, queued: bool) -> None:
@@ -215,10 +220,12 @@ class Follower:
         named, followed.log.job_name = followed.log.job_name, job_name
         if queued:
             followed.queued = True
-        elif followed.queued:
+            return
+        if followed.queued:
             followed.runs()
-            self._rounds.hurry(followed)
-        elif not named:
+        elif followed.begun and named:
+            return
+        if self._clock() >= followed.earliest:  # else it may be over before one hears of it again
             self._rounds.hurry(followed)
 
     def leave(self, job_arn: str) -> None:

@@ -23,10 +23,17 @@ log = logging.getLogger(__name__)
 
 
 class Item:
-    """Something to be asked about. Derive from it."""
+    """Something to be asked about. Derive from it.
+
+    Attributes:
+        next_at: When it is to be asked about, by the clock of its `Rounds`.
+        under_way: Whether that is being done.
+        over: Whether there is nothing more to ask.
+    """
 
     next_at = 0.0
     under_way = False
+    over = False
 
     def wanted(self) -> bool:
         """Whether anybody needs an answer; must be quick."""
@@ -118,6 +125,8 @@ class Rounds:
         finally:
             item.under_way = False
             item.next_at = self._clock() + pause
+            if item.over:
+                self._items.discard(item)
 
     def _called(self, task: asyncio.Task[None]) -> None:
         self._calls.discard(task)

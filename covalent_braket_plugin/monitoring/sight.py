@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from covalent_braket_plugin.aws import Clients
-from covalent_braket_plugin.descriptions import Job, JobSummary
+from covalent_braket_plugin.descriptions import JobSummary
+from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.monitoring import phases
 from covalent_braket_plugin.monitoring.closer import Closer, Seen
 from covalent_braket_plugin.monitoring.follower import Follower, JobLog
@@ -30,8 +30,7 @@ class Sight:
         dispatch_id: The dispatch that its electron is of.
         node_id: The electron's node.
         log_group: Where its log is.
-        clients: Gives the clients for a call; blocks.
-        describe: Asks for all about a job (GetJob); blocks.
+        jobs: Gives the calls about jobs; blocks.
         write: Takes new lines of its log and says whether it takes more; blocks.
     """
 
@@ -41,8 +40,7 @@ class Sight:
     dispatch_id: str
     node_id: int
     log_group: str
-    clients: Callable[[], Clients]
-    describe: Callable[[str], Job]
+    jobs: Callable[[], Jobs]
     write: Callable[[str], bool]
 
 
@@ -57,14 +55,14 @@ def in_sight(
         group=sight.log_group,
         dispatch_id=sight.dispatch_id,
         node_id=sight.node_id,
-        clients=sight.clients,
+        clients=lambda: sight.jobs().clients,
         write=sight.write,
     )
     seen = Seen(
         job_arn=sight.job_arn,
         dispatch_id=sight.dispatch_id,
         node_id=sight.node_id,
-        describe=sight.describe,
+        jobs=sight.jobs,
     )
 
     def heard(job: JobSummary) -> None:
