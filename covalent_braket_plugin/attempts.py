@@ -117,10 +117,14 @@ async def _collected(way: _Way, data: dict[str, Any], job: JobSummary) -> tuple[
 
 
 async def _show_end(node: tuple[str, int], collected: Collected) -> None:
-    """Show how an electron ended, and all that it told of itself."""
+    """Show how an electron ended, and all that it told of itself; never fails."""
     stdout = collected.texts_of(node[1]).stdout
     await node_log.finish(*node, empty=stdout is None)
-    news = await in_thread(_news_of, stdout)
+    try:
+        news = await in_thread(_news_of, stdout)
+    except OSError as error:
+        log.debug("%s cannot be read for metrics: %s", stdout, error)
+        news = News()
     BOARD.replace_metrics(*node, news.metrics)
     changes = {"last_line": news.last_line, "status_text": news.status_text}
     told = {name: text for name, text in changes.items() if text}

@@ -486,7 +486,7 @@ async def _nothing_left(place: Path) -> AsyncIterator[None]:
 @contextlib.asynccontextmanager
 async def _end_shown(dispatch_id: str, node_id: int) -> AsyncIterator[None]:
     """Show to those who watch that an electron went wrong or was cancelled on its way."""
-    from covalent_braket_plugin import lifecycle, node_log
+    from covalent_braket_plugin import failure, lifecycle, node_log
     from covalent_braket_plugin.monitoring import phases
 
     try:
@@ -496,7 +496,7 @@ async def _end_shown(dispatch_id: str, node_id: int) -> AsyncIterator[None]:
         if isinstance(error, lifecycle.CancelledBeforeError):
             phases.enter(dispatch_id, node_id, "cancelled")
         else:
-            phases.failed(dispatch_id, node_id, str(error))
+            phases.failed(dispatch_id, node_id, str(failure.explained(error)))
         raise
 
 

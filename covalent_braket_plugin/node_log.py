@@ -106,11 +106,9 @@ class NodeLog:
     def close(self, *, empty: bool = False) -> None:
         """Write nothing any more."""
         with self._lock:
-            if empty and self._file is not None:
-                self._size = 0
-                self._write(b"", 0)
             if self._file is not None:
-                self._declare()
+                self._declared_at = float("-inf")
+                self._write(b"", 0 if empty else self._size)
             self._closed = True
 
     def _write(self, data: bytes, at: int) -> None:

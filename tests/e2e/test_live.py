@@ -171,7 +171,7 @@ def test_next_attempts_log_follows_the_one_before_with_a_line_that_says_so(
     eventually(lambda: "first attempt\n" in stdout_of(stage, dispatch_id), 30)
     eventually(lambda: "second attempt\n" in stdout_of(stage, dispatch_id), 30)
     text = stdout_of(stage, dispatch_id)
-    before, _, after = text.partition("[Attempt 1 of 2 failed (infrastructure): ")
+    before, _, after = text.partition("[Attempt 1 of 2 failed: ")
     assert "first attempt\n" in before
     assert " Attempt 2:]\n" in after.partition("second attempt\n")[0]
     assert told(stage, dispatch_id)["attempt"] == 2
