@@ -313,8 +313,9 @@ class BraketExecutor(AsyncBaseExecutor):
         }
         place = self._place(group_metadata)
         try:
-            group = await in_thread(direct.stage, function, args, kwargs, task_metadata, place)
-            sent = await self._send_group(group, place)
+            async with _nothing_left(place):
+                group = await in_thread(direct.stage, function, args, kwargs, task_metadata, place)
+                sent = await self._send_group(group, place)
             async with self._cancelled_with_caller(task_metadata, sent):
                 data = await self.poll(group_metadata, sent)
             outcome = await in_thread(

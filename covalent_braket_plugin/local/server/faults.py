@@ -78,6 +78,7 @@ class Fault:
             ``CancelJob`` leave the job's quantum tasks as they are.
         times: How many calls it hits in all; 0: all until it is cleared.
         code: Error code instead of the kind's own.
+        message: Text of the error answer instead of ours.
         status: HTTP status instead of the kind's own.
         seconds: Delay, for ``slow``; for ``hang`` the longest time that it lasts, 0 for an hour.
         after: Carry the operation out first, then fail the answer.
@@ -91,6 +92,7 @@ class Fault:
     kind: str
     times: int = 1
     code: str = ""
+    message: str = ""
     status: int = 0
     seconds: float = 0.0
     after: bool = False
@@ -216,6 +218,7 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     "kind": (lambda value: value in KINDS, f"one of {', '.join(KINDS)}"),
     "times": (_is_count, "a whole number of calls; 0 for all until it is cleared"),
     "code": (lambda value: isinstance(value, str), "text"),
+    "message": (lambda value: isinstance(value, str), "text"),
     "status": (_is_error_status, "an HTTP status from 400 to 599"),
     "seconds": (_is_number_up_to(MAX_SECONDS), f"a number of seconds from 0 to {MAX_SECONDS}"),
     "after": (lambda value: isinstance(value, bool), "true or false"),
@@ -229,5 +232,5 @@ _RULES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 def fault_answer(fault: Fault, call: Call) -> Answer:
     """The error answer of a rule, in the format of the service that was called."""
     code, status = (_S3_CODES if call.service == "s3" else _CODES)[fault.kind]
-    error = ServiceError(fault.code or code, f"Injected fault: {fault.kind}")
+    error = ServiceError(fault.code or code, fault.message or f"Injected fault: {fault.kind}")
     return service_error_answer(call.service, error, fault.status or status)
