@@ -150,6 +150,17 @@ def test_dispatch_shows_its_result(page: Browser, stage: Stage, shown: Shown) ->
 # --- the live page -------------------------------------------------------------------------------
 
 
+def test_live_page_shows_what_an_electron_prints_while_it_runs(page: Browser, shown: Shown) -> None:
+    page.open(f"{shown.url}/braket/{shown.show}#node-{shown.numbers()['waits']}")
+    page.sees("first words", "#log")
+    page.sees("halfway there", "#detail")
+    page.sees("energy", "#detail .chart")
+    assert "iteration 0 … 4" in page.sees("-1.4", "#detail .chart")
+    assert page.driver.find_elements("css selector", "#detail .chart svg path")
+    assert electron_of(shown, "waits")["status"] == "RUNNING"
+    assert not page.problems()
+
+
 def test_live_page_shows_errors_and_logs_as_text(page: Browser, shown: Shown) -> None:
     page.open(f"{shown.url}/braket/{shown.show}#node-{shown.numbers()['breaks']}")
     assert f"not finite {HOSTILE}" in page.sees("Traceback", "#error")

@@ -104,7 +104,13 @@ class Browser:
 
     def prefer(self, scheme: str) -> None:
         """Have pages be ``dark`` or ``light``."""
-        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        features = [
+            {"name": "prefers-color-scheme", "value": scheme},
+            {
+                "name": "prefers-reduced-motion",
+                "value": "reduce",
+            },  # pictures are the same each time
+        ]
         self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
 
     def resize(self, width: int, height: int, scale: float = 1.0, *, phone: bool = False) -> None:

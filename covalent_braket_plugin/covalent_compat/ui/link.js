@@ -4,7 +4,7 @@
 {
   const link = document.createElement('a')
   link.id = 'braket-live'
-  link.style.cssText = 'position:fixed;bottom:18px;left:calc(50% + 120px);transform:translateX(-50%);z-index:1100;' +
+  link.style.cssText = 'position:fixed;bottom:18px;left:calc(50% + 50px);transform:translateX(-50%);z-index:1100;' +
     'padding:7px 18px;border-radius:99px;background:#5552ff;color:#fff;font:500 13px/1.4 system-ui,sans-serif;' +
     'text-decoration:none;box-shadow:0 4px 18px rgba(0,0,0,.5);white-space:nowrap'
   let asked = '', ours = false
