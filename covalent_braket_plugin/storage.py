@@ -296,6 +296,18 @@ class Storage:
                 return True
         return False
 
+    def size_of(self, bucket: str, key: str) -> int | None:
+        """Tell an object's size in bytes; None if it is not there (HeadObject).
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        try:
+            with translated("HeadObject"):
+                return int(self.clients.s3.head_object(Bucket=bucket, Key=key)["ContentLength"])
+        except NotFoundError:
+            return None
+
     def fetch_value(self, keys: Keys, node: NodeOutcome, target: Path) -> None:
         """Download a node's value to a file, checking its size and digest on the way.
 

@@ -10,7 +10,7 @@ from covalent_braket_plugin import __version__
 from covalent_braket_plugin.cli.deploy import deploy
 from covalent_braket_plugin.cli.doctor import doctor
 from covalent_braket_plugin.cli.image import image
-from covalent_braket_plugin.cli.jobs import jobs
+from covalent_braket_plugin.cli.jobs import jobs, logs
 from covalent_braket_plugin.cli.local import local
 from covalent_braket_plugin.cli.policy import policy
 from covalent_braket_plugin.cli.render import render
@@ -58,7 +58,9 @@ Examples:
   covalent-braket doctor                  is everything there that a job needs?
   covalent-braket deploy up --dry-run     what it would make on AWS; makes nothing
   covalent-braket policy caller           the IAM policy that the server needs
-  covalent-braket jobs orphans            jobs that nobody waits for
+  covalent-braket jobs list               jobs and what became of them
+  covalent-braket jobs show 2f6c61f7:0    one job: why it failed, how long it took, its cost
+  covalent-braket logs 2f6c61f7:0 -f      its log, as it grows
   covalent-braket image build             an image of your own for jobs
 """,
 )
@@ -72,6 +74,7 @@ main.add_command(local)
 main.add_command(settings)
 main.add_command(render)
 main.add_command(jobs)
+main.add_command(logs)
 main.add_command(deploy)
 main.add_command(doctor)
 main.add_command(policy)

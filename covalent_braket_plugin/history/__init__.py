@@ -15,7 +15,9 @@ Covalent server nor a role, image or bucket.
 
 from __future__ import annotations
 
+from covalent_braket_plugin.history.archive import ArtifactFile
 from covalent_braket_plugin.history.hybrid_job import HybridJob
+from covalent_braket_plugin.history.items import Item, counts_frame
 from covalent_braket_plugin.history.service import History, job, jobs
 
-__all__ = ["History", "HybridJob", "job", "jobs"]
+__all__ = ["ArtifactFile", "History", "HybridJob", "Item", "counts_frame", "job", "jobs"]

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-import time
 import webbrowser
 from collections.abc import Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from covalent_braket_plugin import collecting, failure
-from covalent_braket_plugin.descriptions import NAME_TAG, Job, JobSummary, task_of
+from covalent_braket_plugin.descriptions import NAME_TAG, JobSummary, QuantumTask
 from covalent_braket_plugin.errors import (
-    AwsError,
     IntegrityError,
     JobCancelledError,
     JobFailedError,
-    JobNotEndedError,
     NoOutcomeError,
     SettingError,
-    may_pass,
 )
-from covalent_braket_plugin.history import following, values
-from covalent_braket_plugin.history.lookup import id_of
+from covalent_braket_plugin.history import archive, following, values
+from covalent_braket_plugin.history.archive import ArtifactFile
+from covalent_braket_plugin.history.items import Item, item_of_file, items_of
+from covalent_braket_plugin.history.state import JobState
 from covalent_braket_plugin.monitoring import metrics
 from covalent_braket_plugin.monitoring.lines import Metric
 from covalent_braket_plugin.monitoring.logs import Line
@@ -36,16 +34,18 @@ from covalent_braket_plugin.settings.rules import tag_character
 if TYPE_CHECKING:
     import pandas as pd
 
+    from covalent_braket_plugin.costs.spending import Spent
+
 __all__ = ["HybridJob"]
 
 T = TypeVar("T")
 
-FIRST_LOOK_SECONDS = 1.0
-LONGEST_LOOK_SECONDS = 10.0
+MAX_ARTIFACT_BYTES = 8 * 1024**3
+MAX_ARTIFACTS_IN_MEMORY_BYTES = 256 * 1024**2
 TAG_VALUE_CHARACTERS = 256
 
 
-class HybridJob:
+class HybridJob(JobState):
     """A Hybrid Job that an electron ran as; `History` finds it.
 
     What it says of the job is what Braket said last; `poll` asks again.
@@ -56,153 +56,8 @@ class HybridJob:
     """
 
     def __init__(self, ctx: Context, job: JobSummary) -> None:
-        self._ctx = ctx
-        self._job = job
+        super().__init__(ctx, job)
         self._ending: tuple[Outcome | None, IntegrityError | None] | None = None
-
-    def __repr__(self) -> str:
-        """Name it, its status and its id."""
-        return f"<HybridJob {self.name} {self.status} {self.id}>"
-
-    # --- what it is ------------------------------------------------------------------------------
-
-    @property
-    def arn(self) -> str:
-        """Its ARN."""
-        return self._job.arn
-
-    @property
-    def id(self) -> str:
-        """The last part of its ARN, a UUID."""
-        return id_of(self._job)
-
-    @property
-    def name(self) -> str:
-        """The name that `rename` gave it, else Braket's."""
-        return self.tags.get(NAME_TAG) or self._job.name
-
-    @property
-    def braket_name(self) -> str:
-        """Its name in Braket, which says function, dispatch, node and attempt."""
-        return self._job.name
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """Its tags."""
-        return dict(self._job.tags)
-
-    @property
-    def dispatch_id(self) -> str:
-        """The dispatch of its electron."""
-        return self._task[0]
-
-    @property
-    def node_id(self) -> int:
-        """The node of its electron; of a packed group, the first that is the user's own."""
-        return self._task[1]
-
-    @property
-    def attempt(self) -> int:
-        """Which attempt at the electron it is, counted from 1."""
-        return self._task[2]
-
-    @property
-    def electron(self) -> str:
-        """The electron's function name."""
-        return self.tags.get("covalent:electron", "")
-
-    @property
-    def workflow(self) -> str:
-        """The workflow's name; may be empty."""
-        return self.tags.get("covalent:lattice", "")
-
-    @property
-    def device(self) -> str:
-        """ARN of its quantum device, or ``local:...``."""
-        return self._job.device
-
-    @property
-    def instance_type(self) -> str:
-        """What it runs on."""
-        return self._described.instance_type
-
-    @property
-    def console_url(self) -> str:
-        """Where the AWS console shows it; empty for a job of the local Braket, which has none."""
-        return "" if self._ctx.settings.local else failure.console_link(self.arn)
-
-    # --- how it stands ---------------------------------------------------------------------------
-
-    @property
-    def status(self) -> str:
-        """QUEUED, RUNNING, COMPLETED, FAILED, CANCELLING or CANCELLED, when it was asked last."""
-        return self._job.status
-
-    @property
-    def ended(self) -> bool:
-        """Whether its status is final."""
-        return self._job.ended
-
-    @property
-    def created_at(self) -> datetime | None:
-        """When it was made, by the service's clock (UTC)."""
-        return self._job.created_at
-
-    @property
-    def started_at(self) -> datetime | None:
-        """When it began to run."""
-        return self._job.started_at
-
-    @property
-    def ended_at(self) -> datetime | None:
-        """When it ended."""
-        return self._job.ended_at
-
-    @property
-    def billable_seconds(self) -> float | None:
-        """For how long its instance is paid for; None as long as that is not known."""
-        return self._described.billable_seconds
-
-    def poll(self) -> str:
-        """Ask Braket once how it stands, and say its status.
-
-        Raises:
-            AwsError: Braket refused or did not answer.
-        """
-        self._job = self._ctx.jobs.describe(self.arn)
-        return self.status
-
-    def wait(self, timeout_sec: float | None = None) -> str:
-        """Wait until it has ended, and say its status; that Braket does not answer may pass.
-
-        Args:
-            timeout_sec: For so many seconds at most; None: for as long as it takes.
-
-        Raises:
-            JobNotEndedError: It has not ended by then.
-            AwsError: Braket refused.
-        """
-        deadline = None if timeout_sec is None else time.monotonic() + timeout_sec
-        pause = FIRST_LOOK_SECONDS
-        while not self.ended and not self._asked(last=_over(deadline)):
-            if _over(deadline):
-                raise JobNotEndedError(
-                    f"{self.name} has not ended: it is {self.status}. Wait longer (timeout_sec="
-                    f"{timeout_sec:g} was given), or ask again later: poll(), result()."
-                )
-            left = pause if deadline is None else max(deadline - time.monotonic(), 0.0)
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, LONGEST_LOOK_SECONDS)
-        return self.status
-
-    def _asked(self, *, last: bool) -> bool:
-        """Ask whether it has ended; no answer is one only if it is not asked again."""
-        try:
-            self.poll()
-        except AwsError as error:
-            if last or not may_pass(error):
-                raise
-        return self.ended
 
     # --- what it left ----------------------------------------------------------------------------
 
@@ -241,12 +96,14 @@ class HybridJob:
             IntegrityError: What is there is not what the job left.
             AwsError: AWS refused or did not answer.
         """
+        if not self.ended:
+            self.poll()
         self._require_end("has returned nothing")
         if self.status == "CANCELLED":
             raise JobCancelledError(self.report())
         if self._failed:
             raise JobFailedError(self.report())
-        values.fetch(self._ctx, self._described, self._left[0], target)
+        values.fetch(self._ctx, self.description, self._left[0], target)
 
     def report(self) -> str:
         """Say what became of it: if it failed, in the words that Covalent shows with the electron.
@@ -255,12 +112,12 @@ class HybridJob:
             AwsError: AWS refused or did not answer.
         """
         if not self.ended:
-            return failure.standing(self._described, None)
+            return failure.standing(self.description, None)
         outcome, problem = self._left
         if self._failed:
-            return failure.report(self._described, outcome, name=self.electron, problem=problem)
+            return failure.report(self.description, outcome, name=self.electron, problem=problem)
         gone = "" if outcome else "Record: not in S3; it was deleted, or the job left none.\n"
-        return failure.standing(self._described, outcome) + gone
+        return failure.standing(self.description, outcome) + gone
 
     def logs(self, follow: bool = False) -> Iterator[str]:
         """Read its log, line by line: what it is up to now.
@@ -297,6 +154,84 @@ class HybridJob:
             AwsError: AWS refused or did not answer.
         """
         return metrics.metrics_of(self._lines(follow))
+
+    def results(self) -> list[Item]:
+        """List what the electron returned: a dictionary's entries by name, else one ``result``.
+
+        Raises as `result` does, with ``timeout_sec=0``.
+        """
+        return items_of(self.result(timeout_sec=0))
+
+    def artifact_files(self, max_bytes: int = MAX_ARTIFACT_BYTES) -> list[ArtifactFile]:
+        """List the files that the electron left in Braket's result directory; empty if none.
+
+        Args:
+            max_bytes: Give up if they take more.
+
+        Raises:
+            JobNotEndedError: The job has not ended.
+            IntegrityError: The archive is damaged, or larger.
+            AwsError: AWS refused or did not answer.
+        """
+        with self._archive(max_bytes) as packed:
+            return archive.listed(packed, max_bytes) if packed else []
+
+    def artifacts(self, *names: str, max_bytes: int = MAX_ARTIFACTS_IN_MEMORY_BYTES) -> list[Item]:
+        """Read those files: JSON, CSV, NumPy's arrays and text by their names' ends, else bytes.
+
+        Args:
+            names: Only these; none: all.
+            max_bytes: Give up if all files of the job take more.
+
+        Raises:
+            JobNotEndedError: The job has not ended.
+            IntegrityError: The archive is damaged, or larger.
+            AwsError: AWS refused or did not answer.
+        """
+        with self._archive(max_bytes) as packed:
+            files = archive.read(packed, max_bytes, names) if packed else ()
+            return [item_of_file(name, data) for name, data in files]
+
+    def download(
+        self, directory: Path | str, *names: str, max_bytes: int = MAX_ARTIFACT_BYTES
+    ) -> list[Path]:
+        """Write those files into a directory.
+
+        Args:
+            directory: It is made if it is not there.
+            names: Only these; none: all.
+            max_bytes: Give up if all files of the job take more.
+
+        Returns:
+            The files; one that was there already is replaced.
+
+        Raises:
+            JobNotEndedError: The job has not ended.
+            IntegrityError: The archive is damaged, or larger.
+            AwsError: AWS refused or did not answer.
+            OSError: A file cannot be written.
+        """
+        with self._archive(max_bytes) as packed:
+            return archive.extract(packed, Path(directory), max_bytes, names) if packed else []
+
+    def quantum_tasks(self) -> list[QuantumTask]:
+        """List the quantum tasks that it made.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        return self._ctx.jobs.quantum_tasks(self.arn)
+
+    def cost(self) -> Spent:
+        """Say what it has cost up to now, by the price list: not what AWS's bill will say.
+
+        Raises:
+            AwsError: Braket refused or did not answer.
+        """
+        from covalent_braket_plugin.costs.prices import prices
+        from covalent_braket_plugin.costs.spending import spent
+
+        return spent(self.description, self.quantum_tasks(), prices())
 
     # --- what can be done with it ----------------------------------------------------------------
 
@@ -348,7 +283,7 @@ class HybridJob:
         if not self.ended:
             self.poll()
         self._require_end("needs what it has in S3")
-        keys = self._described.keys
+        keys = self.description.keys
         own = f"{self.dispatch_id}/node-{self.node_id}/attempt-{self.attempt}"
         if f"/{keys.base}".removesuffix(f"/{own}") == f"/{keys.base}":
             raise IntegrityError(
@@ -371,22 +306,10 @@ class HybridJob:
     # --- inside ----------------------------------------------------------------------------------
 
     @property
-    def _task(self) -> tuple[str, int, int]:
-        return task_of(self._job) or ("", -1, 0)
-
-    @property
-    def _described(self) -> Job:
-        """All that GetJob says; asked once, when it is needed."""
-        if not isinstance(self._job, Job):
-            self.poll()
-        assert isinstance(self._job, Job)
-        return self._job
-
-    @property
     def _left(self) -> tuple[Outcome | None, IntegrityError | None]:
         """What the job left, and what is wrong with that."""
         if self._ending is None:
-            self._ending = collecting.left(self._ctx, self._described)
+            self._ending = collecting.left(self._ctx, self.description)
         return self._ending
 
     @property
@@ -397,10 +320,6 @@ class HybridJob:
         unlike = outcome is not None and outcome.status != "completed"
         return self.status != "COMPLETED" or unlike or not gone
 
-    def _require_end(self, what: str) -> None:
-        if not self.ended:
-            raise JobNotEndedError(f"{self.name} is {self.status}, and {what} until it has ended.")
-
     def _lines(self, follow: bool) -> Iterator[Line]:
         if not follow:
             return following.read_whole(self._ctx, self.braket_name, self.arn)
@@ -408,12 +327,27 @@ class HybridJob:
             self._ctx, self.braket_name, self.arn, lambda: self.ended or self._asked(last=False)
         )
 
+    @contextmanager
+    def _archive(self, max_bytes: int) -> Iterator[Path | None]:
+        """Bring the archive of the result files here for a while; None if there is none."""
+        if not self.ended:
+            self.poll()
+        self._require_end("has left no files")
+        keys, storage = self.description.keys, self._ctx.storage
+        size = storage.size_of(keys.bucket, keys.model_archive)
+        if size is not None and size > max_bytes:
+            raise IntegrityError(
+                f"{keys.uri(keys.model_archive)} has {size} bytes, more than {max_bytes}: raise "
+                "max_bytes (--max-bytes), or copy it with: aws s3 cp"
+            )
+        with tempfile.TemporaryDirectory() as folder:
+            packed = Path(folder, "model.tar.gz")
+            if size is not None:
+                storage.download(keys.bucket, keys.model_archive, packed)
+            yield packed if size is not None else None
+
     def _make_context(self, *, may_start: bool) -> Context:
         return self._ctx
-
-
-def _over(deadline: float | None) -> bool:
-    return deadline is not None and time.monotonic() >= deadline
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:

@@ -13,6 +13,7 @@ from covalent_braket_plugin.errors import SettingError
 from covalent_braket_plugin.history.hybrid_job import HybridJob
 from covalent_braket_plugin.history.lookup import Which, find, ours
 from covalent_braket_plugin.history.where import connect
+from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.settings import Settings, own_values, resolve, unknown
 from covalent_braket_plugin.settings.config_file import config_path, config_section
 
@@ -50,6 +51,11 @@ class History:
         made = cls.__new__(cls)
         made._context = connect(settings)
         return made
+
+    @property
+    def calls(self) -> Jobs:
+        """The calls to Braket that it makes."""
+        return self._context.jobs
 
     def jobs(
         self,

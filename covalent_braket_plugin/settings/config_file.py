@@ -12,7 +12,10 @@ from typing import Any
 
 from covalent_braket_plugin.errors import ConfigFileError
 
-__all__ = ["config_path", "config_section"]
+__all__ = ["config_path", "config_section", "server_address"]
+
+DEFAULT_PORT = 48008
+"""Of Covalent's server."""
 
 
 def config_path(environ: Mapping[str, str]) -> Path:
@@ -21,12 +24,27 @@ def config_path(environ: Mapping[str, str]) -> Path:
     return Path(folder or Path.home() / ".config/covalent") / "covalent.conf"
 
 
+def server_address(environ: Mapping[str, str]) -> tuple[str, str]:
+    """Tell where Covalent's server listens on this machine: host and port, as it was configured.
+
+    Raises:
+        ConfigFileError: The file is not TOML, or has something else there.
+    """
+    found = _section(config_path(environ), "dispatcher")
+    host = environ.get("COVALENT_DISPATCHER_ADDR") or found.get("address") or "localhost"
+    return str(host), str(found.get("port") or DEFAULT_PORT)
+
+
 def config_section(path: Path) -> dict[str, object]:
     """Read ``[executors.braket]``; empty if there is no file or no such section.
 
     Raises:
         ConfigFileError: The file is not TOML, or has something else there.
     """
+    return _section(path, "executors", "braket")
+
+
+def _section(path: Path, *names: str) -> dict[str, Any]:
     try:
         content = tomllib.loads(path.read_text())
     except FileNotFoundError:
@@ -34,11 +52,11 @@ def config_section(path: Path) -> dict[str, object]:
     except (OSError, ValueError) as error:
         raise ConfigFileError(f"{path} cannot be read: {error}") from error
     section: Any = content
-    for name in ("executors", "braket"):
+    for name in names:
         section = section.get(name, {})
         if not isinstance(section, dict):
             raise ConfigFileError(
                 f"{path} cannot be read: {name} is not a section there. "
-                "Write [executors.braket], and the settings below it."
+                f"Write [{'.'.join(names)}], and the settings below it."
             )
     return dict(section)

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from covalent_braket_plugin.errors import (
+    IntegrityError,
     JobCancelledError,
     JobFailedError,
     JobNotEndedError,
@@ -23,6 +24,19 @@ from tests.support.braket_server import BraketServer
 def energy(angle: float) -> dict[str, Any]:
     print(f"angle {angle}")
     return {"energy": angle / 2, "counts": {"00": 60, "11": 40}}
+
+
+def leaves_files() -> None:
+    import os
+
+    from braket.jobs import save_job_result
+    from braket.jobs.metrics import log_metric
+
+    for step in range(3):
+        log_metric("energy", -step / 2, iteration_number=step)
+    save_job_result({"energy": -1.0})
+    with open(f"{os.environ['AMZN_BRAKET_JOB_RESULTS_DIR']}/counts.json", "w") as file:
+        file.write('{"0": 3, "1": 1}')
 
 
 def breaks() -> None:
@@ -66,6 +80,40 @@ def test_a_job_says_what_it_was(account: Account, completed: HybridJob) -> None:
 
 def test_a_completed_jobs_result_is_what_the_electron_returned(completed: HybridJob) -> None:
     assert completed.result(timeout_sec=0) == {"energy": 0.75, "counts": {"00": 60, "11": 40}}
+
+
+def test_a_dictionary_is_a_list_of_results(completed: HybridJob) -> None:
+    assert [(item.name, item.type) for item in completed.results()] == [
+        ("energy", "number"),
+        ("counts", "counts"),
+    ]
+    table = completed.results()[1].frame
+    assert table is not None
+    assert list(table["state"]) == ["00", "11"]
+
+
+def test_a_job_that_left_no_files_has_no_artefacts(completed: HybridJob) -> None:
+    assert completed.artifact_files() == []
+    assert completed.artifacts() == []
+
+
+def test_what_a_job_left_and_logged_can_be_had(account: Account, tmp_path: Path) -> None:
+    job = account.job_of(leaves_files)
+    assert job.status == "COMPLETED", job.report() + "\n".join(job.logs())
+    assert {file.name for file in job.artifact_files()} == {"counts.json", "results.json"}
+    items = {item.name: item for item in job.artifacts()}
+    assert items["results.json"].value == {"energy": -1.0}
+    assert items["counts.json"].type == "counts"
+    assert job.download(tmp_path / "out", "counts.json") == [tmp_path / "out/counts.json"]
+    assert list(job.metrics()["value"]) == [0.0, -0.5, -1.0]
+    with pytest.raises(IntegrityError, match="raise max_bytes"):
+        job.artifacts(max_bytes=10)
+
+
+def test_a_job_says_what_it_cost(completed: HybridJob) -> None:
+    cost = completed.cost()
+    assert [part.what for part in cost.parts] == ["ml.m5.large"]
+    assert completed.quantum_tasks() == []
 
 
 def test_a_failed_jobs_result_is_an_error_with_the_report(failed: HybridJob) -> None:

@@ -16,8 +16,8 @@ import click
 from rich.live import Live
 from rich.text import Text
 
+from covalent_braket_plugin.cli.jobs.choosing import with_history
 from covalent_braket_plugin.cli.output import console, note, print_json, print_table
-from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.errors import PlotError
 from covalent_braket_plugin.history import History
 from covalent_braket_plugin.monitoring.lines import Metric
@@ -50,16 +50,14 @@ Examples:
 @click.option("--json", "form", flag_value="json", help="Print JSON, for programs.")
 @click.option("--csv", "form", flag_value="csv", help="Print CSV, for spreadsheets.")
 @click.option("--follow", "-f", is_flag=True, help="Show values as they come, until the job ends.")
-@source_options
+@with_history
 def metrics(
+    history: History,
     job: str,
     names: tuple[str, ...],
     picture: Path | None,
     form: str | None,
     follow: bool,
-    assignments: Iterable[str],
-    config: Path | None,
-    no_config: bool,
 ) -> None:
     """Show what a job's code logged with Braket's log_metric, while it runs and afterwards.
 
@@ -68,7 +66,7 @@ def metrics(
     """
     if picture is not None and picture.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"--plot {picture}: the name must end in {' or '.join(SUFFIXES)}.")
-    found = History.of(gather(assignments, config, no_config).resolve()).job(job)
+    found = history.job(job)
     points: list[Metric] = []
     read = (each for each in found.each_metric(follow) if not names or each.name in names)
     if follow:

@@ -10,21 +10,16 @@ from typing import Any, NamedTuple
 
 import click
 
-from covalent_braket_plugin import aws, local_endpoint
+from covalent_braket_plugin.cli.jobs.choosing import history_of
 from covalent_braket_plugin.cli.jobs.reattach import require_known_covalent
 from covalent_braket_plugin.cli.output import json_option, note, print_json, print_table
-from covalent_braket_plugin.cli.sources import gather, source_options
+from covalent_braket_plugin.cli.sources import source_options
 from covalent_braket_plugin.covalent_compat import store
 from covalent_braket_plugin.covalent_compat.store import Dispatch
 from covalent_braket_plugin.descriptions import JobSummary, task_of
-from covalent_braket_plugin.errors import (
-    BraketPluginError,
-    LocalBraketError,
-    UnconfiguredError,
-)
+from covalent_braket_plugin.errors import BraketPluginError
 from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.reattach import newest_jobs
-from covalent_braket_plugin.settings import check_one
 
 __all__ = ["orphans"]
 
@@ -67,7 +62,7 @@ def orphans(
     if every and not cancel:
         raise click.UsageError("--all says which jobs to cancel: it needs --cancel.")
     require_known_covalent()
-    calls = _calls(assignments, config, no_config)
+    calls = history_of(assignments, config, no_config).calls
     found = _found_orphans(calls, datetime.now(UTC) - timedelta(days=since))
     rows = [_orphan_row(each) for each in found]
     failed = False
@@ -77,22 +72,6 @@ def orphans(
     _show_orphans(rows, since, as_json)
     if failed:
         raise click.exceptions.Exit(1)
-
-
-def _calls(assignments: Iterable[str], config: Path | None, no_config: bool) -> Jobs:
-    """Make what looks for jobs; that takes a region, and no role, image or device."""
-    settings = gather(assignments, config, no_config).resolve()
-    if settings.local and local_endpoint.find() is None:
-        raise LocalBraketError("No local Braket is running, so that there are no jobs.")
-    if settings.region:
-        check_one("region", settings.region)
-    try:
-        return Jobs(aws.clients_for(settings))
-    except UnconfiguredError as error:
-        raise click.ClickException(
-            "Where to look? Say --set region=us-east-1, or another region, for AWS; --set "
-            "local=yes for the local Braket."
-        ) from error
 
 
 def _found_orphans(calls: Jobs, since: datetime) -> list[_Orphan]:

@@ -1,0 +1,83 @@
+"""What commands about jobs have in common: where to look, and which job is meant."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from covalent_braket_plugin.cli.sources import gather, source_options
+from covalent_braket_plugin.errors import UnconfiguredError
+from covalent_braket_plugin.history.service import History
+
+__all__ = ["clean", "history_of", "job_argument", "moment", "with_history"]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+# All of C0 and C1 but the tab: what a job prints must not steer the reader's terminal.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
+_AGO = {"d": "days", "h": "hours", "m": "minutes"}
+
+
+def history_of(assignments: Iterable[str], config: Path | None, no_config: bool) -> History:
+    """Look where a command's options, the configuration file and the environment say.
+
+    Raises:
+        click.ClickException: They name no region.
+        LocalBraketError: The local Braket is wanted, and none runs.
+    """
+    try:
+        return History.of(gather(assignments, config, no_config).resolve())
+    except UnconfiguredError as error:
+        raise click.ClickException(
+            "Where to look? Say --set region=us-east-1, or another region, for AWS; --set "
+            "local=yes for the local Braket."
+        ) from error
+
+
+def with_history(command: Command) -> Command:
+    """Give a command the options that say where to look, and a `History` that looks there."""
+
+    @source_options
+    @functools.wraps(command)
+    def wrapped(
+        *args: Any, assignments: Iterable[str], config: Path | None, no_config: bool, **more: Any
+    ) -> Any:
+        return command(*args, history=history_of(assignments, config, no_config), **more)
+
+    return wrapped  # type: ignore[return-value]
+
+
+def job_argument(command: Command) -> Command:
+    """Give a command the argument that says which job is meant.
+
+    Its id or the beginning of it, its ARN, its name, or DISPATCH:NODE.
+    """
+    return click.argument("job", metavar="JOB")(command)
+
+
+def clean(text: str) -> str:
+    """Take out what could steer a terminal; lines and tabs stay."""
+    return "\n".join(_CONTROL.sub("", line) for line in text.split("\n"))
+
+
+def moment(text: str) -> datetime:
+    """Read a time: ``3d``, ``12h`` or ``30m`` ago, or an ISO date or time, local unless it says.
+
+    Raises:
+        click.BadParameter: It is no such thing.
+    """
+    ago = re.fullmatch(r"(\d{1,5})([dhm])", text)
+    if ago:
+        return datetime.now(UTC) - timedelta(**{_AGO[ago[2]]: int(ago[1])})
+    try:
+        return datetime.fromisoformat(text).astimezone(UTC)
+    except ValueError as error:
+        raise click.BadParameter(
+            f"{text!r} is no time: write 3d, 12h, 30m or 2026-01-31."
+        ) from error

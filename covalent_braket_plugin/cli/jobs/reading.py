@@ -1,0 +1,163 @@
+"""``covalent-braket jobs logs``, ``result`` and ``artifacts``: what a job said and left."""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import click
+
+from covalent_braket_plugin import tobj
+from covalent_braket_plugin.cli.jobs.choosing import clean, job_argument, with_history
+from covalent_braket_plugin.cli.output import json_option, note, print_json, print_table
+from covalent_braket_plugin.history import History
+from covalent_braket_plugin.history.hybrid_job import MAX_ARTIFACT_BYTES
+
+__all__ = ["artifacts", "logs", "result"]
+
+MAX_TEXT_BYTES = 16 * 1024 * 1024
+INTERRUPTED = 130
+"""128 + SIGINT, as shells report it."""
+
+
+@click.command(
+    short_help="A job's log, also as it grows.",
+    epilog="""\b
+Examples:
+  covalent-braket logs 1f0c3a42
+  covalent-braket logs 2f6c61f7:0 -f     follow node 0 of the dispatch that begins so
+""",
+)
+@job_argument
+@click.option("-f", "--follow", is_flag=True, help="Go on until the job has ended.")
+@with_history
+@json_option
+def logs(history: History, job: str, follow: bool, as_json: bool) -> None:
+    """Print a job's log, from CloudWatch Logs: what its electron wrote to stdout and stderr.
+
+    JOB is its id or the beginning of it, its ARN, its name, or DISPATCH:NODE (its newest attempt).
+    With --json each line is a JSON text. Ctrl-C ends only the reading, not the job.
+    """
+    try:
+        found = history.job(job)
+        if follow and not found.ended and found.started_at is None:
+            note(f"{found.name} is {found.status}: its log begins when it runs.")
+        for line in found.logs(follow=follow):
+            click.echo(json.dumps(line) if as_json else _for_reader(line))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+@click.command(
+    short_help="What a job's electron returned, as text or as a pickle.",
+    epilog="""\b
+Examples:
+  covalent-braket jobs result 1f0c3a42
+  covalent-braket jobs result 2f6c61f7:0 --timeout 600
+  covalent-braket jobs result 2f6c61f7:0 --output value.pkl
+""",
+)
+@job_argument
+@click.option(
+    "--timeout",
+    type=click.FloatRange(0),
+    default=0,
+    show_default=True,
+    help="Wait for its end for at most so many seconds.",
+)
+@click.option(
+    "--output",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write the value there, as a pickle.",
+)
+@with_history
+@json_option
+def result(history: History, job: str, timeout: float, output: Path | None, as_json: bool) -> None:
+    """Print what a job's electron returned, as text; nothing is unpickled.
+
+    It comes from S3 while it is there, else from Covalent's records on this machine. Of a job that
+    failed or was cancelled the report is printed, and the exit code is 1. Load a pickle only if
+    you trust the job that wrote it.
+    """
+    found = history.job(job)
+    found.wait(timeout)
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "value.tobj")
+        found.save_value(file)
+        if output is not None:
+            with output.open("wb") as target:
+                target.writelines(tobj.pickle_chunks(file))
+        header, text = tobj.read_header(file), tobj.read_text(file, MAX_TEXT_BYTES)
+    if as_json:
+        versions = {"python": header.versions.python, "cloudpickle": header.versions.cloudpickle}
+        print_json({"job": found.arn, "text": text, **versions})
+    elif output is None:
+        click.echo(_for_reader(text))
+    else:
+        click.echo(f"{output} is what {found.name} returned, pickled by {header.versions.python}.")
+
+
+@click.command(
+    short_help="The files that a job's electron left in Braket's result directory.",
+    epilog="""\b
+Examples:
+  covalent-braket jobs artifacts 2f6c61f7:0
+  covalent-braket jobs artifacts 2f6c61f7:0 --download results
+  covalent-braket jobs artifacts 2f6c61f7:0 counts.json --download .
+""",
+)
+@job_argument
+@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.option(
+    "--download",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIRECTORY",
+    help="Write them there.",
+)
+@click.option(
+    "--max-bytes",
+    type=click.IntRange(1),
+    default=MAX_ARTIFACT_BYTES,
+    show_default=True,
+    help="Give up if all files of the job take more.",
+)
+@with_history
+@json_option
+def artifacts(
+    history: History,
+    job: str,
+    names: tuple[str, ...],
+    download: Path | None,
+    max_bytes: int,
+    as_json: bool,
+) -> None:
+    """List the files that a job left, all or those of these names; or download them.
+
+    What is in the archive that is no plain file, or would lie outside of the directory, is left
+    out with a warning.
+    """
+    found = history.job(job)
+    files = found.artifact_files(max_bytes)
+    if missing := set(names) - {file.name for file in files}:
+        raise click.ClickException(f"{found.name} left no file {', '.join(sorted(missing))}.")
+    rows = [
+        {"name": file.name, "bytes": file.size, "path": None}
+        for file in files
+        if not names or file.name in names
+    ]
+    if download is not None and rows:
+        paths = found.download(download, *names, max_bytes=max_bytes)
+        for each, path in zip(rows, paths, strict=True):
+            each["path"] = str(path)
+    if as_json:
+        print_json(rows)
+    elif not rows:
+        click.echo(f"{found.name} left no files.")
+    else:
+        print_table(("name", "bytes", *(("path",) if download else ())), rows)
+
+
+def _for_reader(text: str) -> str:
+    return clean(text) if sys.stdout.isatty() else text

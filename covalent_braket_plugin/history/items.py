@@ -1,0 +1,168 @@
+"""Named values, and tables of those that are tables: counts, metrics, rows; pure.
+
+pandas and numpy are loaded when a table is made or looked at, not before.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import numbers
+from collections.abc import Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Item", "counts_frame", "item_of_file", "items_of"]
+
+_TEXTS = (".txt", ".log", ".md")
+
+
+@dataclass(frozen=True)
+class Item:
+    """One of a job's results or artefacts.
+
+    Attributes:
+        name: The key in the dictionary that the electron returned, or the file's name.
+        value: The value, or what the file holds.
+        type: ``counts`` (of bit strings), ``metrics`` (columns with ``timestamp`` or
+            ``iteration_number``), ``table``, ``array``, ``number``, ``text``, ``bytes``, or the
+            name of the value's class.
+    """
+
+    name: str
+    value: Any
+    type: str
+
+    @property
+    def frame(self) -> pd.DataFrame | None:
+        """The value as a table; None if it is no counts, metrics or table."""
+        import pandas as pd
+
+        if self.type == "counts":
+            return counts_frame(self.value)
+        return pd.DataFrame(self.value) if self.type in ("metrics", "table") else None
+
+
+def items_of(value: Any) -> list[Item]:
+    """Take apart what an electron returned: a dictionary's entries, else one ``result``."""
+    named = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
+    if not named or not value or _are_counts(value):
+        return [_item("result", value)]
+    return [_item(key, each) for key, each in value.items()]
+
+
+def item_of_file(name: str, data: bytes) -> Item:
+    """Read a file by the end of its name; it stays bytes if it is not what that says.
+
+    JSON, CSV, NumPy's arrays (never pickles) and text are read. Of ``results.json``, as Braket's
+    ``save_job_result`` writes it in plain text, the value is what was saved.
+
+    Args:
+        name: The file's name.
+        data: What it holds.
+    """
+    try:
+        return _item(name, _read(name.lower(), data))
+    except (ValueError, EOFError, MemoryError, RecursionError):  # not such a file, or a damaged one
+        return Item(name, data, "bytes")
+
+
+def counts_frame(
+    counts: Mapping[str, int],
+    *,
+    state: str = "*",
+    min_count: int = 0,
+    sort: Literal["count", "state"] = "count",
+) -> pd.DataFrame:
+    """Make a table of measurement counts, with the columns ``state, count, probability``.
+
+    Args:
+        counts: How often each bit string was measured.
+        state: Only states like this: ``?`` stands for any bit, ``*`` for any number of them, so
+            that ``1?0`` is both 100 and 110.
+        min_count: Only states that were measured so often.
+        sort: By ``count``, the most frequent first, or by ``state``.
+
+    Returns:
+        The table; probabilities are shares of all counts, also of those left out.
+    """
+    import pandas as pd
+
+    total = sum(counts.values()) or 1
+    rows = [
+        (each, int(count), count / total)
+        for each, count in counts.items()
+        if count >= min_count and fnmatchcase(each, state)
+    ]
+    rows.sort(key=lambda row: (-row[1], row[0]) if sort == "count" else (0, row[0]))
+    return pd.DataFrame(rows, columns=["state", "count", "probability"])
+
+
+def _item(name: str, value: object) -> Item:
+    return Item(name, value, _type_of(value))
+
+
+def _type_of(value: Any) -> str:
+    if _are_counts(value):
+        return "counts"
+    if _are_columns(value):
+        return "metrics" if {"timestamp", "iteration_number"} & set(value) else "table"
+    if isinstance(value, list) and value and all(map(_is_row, value)):
+        return "table"
+    if isinstance(value, numbers.Number) and not isinstance(value, bool):
+        return "number"
+    known = {"str": "text", "ndarray": "array", "DataFrame": "table", "bytes": "bytes"}
+    return known.get(type(value).__name__, type(value).__name__)
+
+
+def _are_counts(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and len(value) > 0
+        and all(isinstance(key, str) and key and not key.strip("01") for key in value)
+        and len({len(key) for key in value}) == 1
+        and all(isinstance(n, numbers.Integral) and int(n) >= 0 for n in value.values())
+    )
+
+
+def _are_columns(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and len(value) > 0
+        and all(isinstance(key, str) for key in value)
+        and all(isinstance(column, list) for column in value.values())
+        and len({len(column) for column in value.values()}) == 1
+        and all(isinstance(n, int | float) for column in value.values() for n in column)
+    )
+
+
+def _is_row(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(key, str) and isinstance(each, str | int | float | None)
+        for key, each in value.items()
+    )
+
+
+def _read(name: str, data: bytes) -> object:
+    if name.endswith(".json"):
+        return _saved(json.loads(data))
+    if name.endswith(".csv"):
+        import pandas as pd
+
+        return pd.read_csv(io.BytesIO(data))
+    if name.endswith(".npy"):
+        import numpy as np
+
+        return np.load(io.BytesIO(data), allow_pickle=False)
+    return data.decode() if name.endswith(_TEXTS) else data
+
+
+def _saved(value: Any) -> Any:
+    """Unwrap what Braket's ``save_job_result`` wrote; pickled values stay as they are."""
+    if isinstance(value, dict) and value.get("dataFormat") == "plaintext":
+        return value.get("dataDictionary", value)
+    return value
