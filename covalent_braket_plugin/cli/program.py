@@ -15,6 +15,7 @@ from covalent_braket_plugin.cli.local import local
 from covalent_braket_plugin.cli.policy import policy
 from covalent_braket_plugin.cli.render import render
 from covalent_braket_plugin.cli.settings import settings
+from covalent_braket_plugin.cli.watch import watch
 from covalent_braket_plugin.errors import BraketPluginError
 
 __all__ = ["main"]
@@ -55,6 +56,7 @@ Examples:
   covalent-braket local status            where it runs
   covalent-braket settings                every setting, and where its value comes from
   covalent-braket render --set local=yes  the exact CreateJob request, not sent
+  covalent-braket watch                   what the newest dispatch does, as it happens
   covalent-braket doctor                  is everything there that a job needs?
   covalent-braket deploy up --dry-run     what it would make on AWS; makes nothing
   covalent-braket policy caller           the IAM policy that the server needs
@@ -73,6 +75,7 @@ def main(traceback: bool) -> None:
 main.add_command(local)
 main.add_command(settings)
 main.add_command(render)
+main.add_command(watch)
 main.add_command(jobs)
 main.add_command(logs)
 main.add_command(deploy)

@@ -1,0 +1,126 @@
+"""What a watched dispatch looks like, from what the server tells."""
+
+from __future__ import annotations
+
+import io
+from typing import Any
+
+from rich.console import Console
+
+from covalent_braket_plugin.cli.watch_view import clean, differs, news, picture
+
+BEGAN, LATER, NOW = (f"2026-01-01T10:00:{second:02}+00:00" for second in (0, 5, 30))
+
+
+def electron(node_id: int = 0, **changes: Any) -> dict[str, Any]:
+    usual = {
+        "node_id": node_id,
+        "name": "energy",
+        "phase": "running",
+        "note": "",
+        "since": LATER,
+        "history": [["staging", BEGAN], ["running", LATER]],
+        "seconds": 25.0,
+        "attempt": 1,
+        "status_text": "",
+        "last_line": "",
+        "error": "",
+        "cost_usd": None,
+        "metrics": {},
+    }
+    return {**usual, **changes}
+
+
+def told(*electrons: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    usual = {"dispatch_id": "id", "workflow": "flow", "status": "RUNNING", "cost_usd": None}
+    return {**usual, "began": BEGAN, "now": NOW, "electrons": list(electrons), **changes}
+
+
+def drawn(view: dict[str, Any], rows: int = 20) -> str:
+    stream = io.StringIO()
+    Console(file=stream, width=200, force_terminal=True, color_system="standard").print(
+        picture(view, rows)
+    )
+    return stream.getvalue()
+
+
+def test_row_shows_phase_status_metrics_last_line_and_cost() -> None:
+    metrics = {"energy": [[1, 0.5, -1.0], [2, 0.6, -1.13725]]}
+    shown = drawn(
+        told(
+            electron(status_text="step 2", last_line="hello", cost_usd=0.0012, metrics=metrics),
+            electron(3, phase="waiting", note="4 electrons ahead, 3 of 3 jobs running"),
+            electron(4, phase="failed", error="Your code: ValueError: no\nmore", attempt=2),
+            cost_usd=0.0012,
+        )
+    )
+    for words in (
+        "flow id: RUNNING",
+        "energy=-1.13725 (iteration 2)",
+        "step 2",
+        "hello",
+        "$0.0012",
+        "waiting: 4 electrons ahead, 3 of 3 jobs",
+        "failed (attempt 2)",
+        "Your code: ValueError: no",
+        "3 electrons: 1 running, 1 waiting, 1 failed; 0:30; cost so far $0.0012",
+    ):
+        assert words in shown
+    assert "more" not in shown
+
+
+def test_where_there_is_no_room_for_all_those_that_do_something_are_shown() -> None:
+    many = [electron(number, phase="completed") for number in range(300)]
+    many[250]["phase"], many[270]["phase"] = "running", "failed"
+    shown = drawn(told(*many), rows=3)
+    assert "250" in shown
+    assert "270" in shown
+    assert "297 of them not shown" in shown
+
+
+def test_what_electrons_print_never_reaches_the_terminal_as_commands() -> None:
+    hostile = "\x1b]0;owned\x07\x9b31m[red]\u202edone\r\x00"
+    names = ("name", "note", "status_text", "last_line")
+    view = told(
+        electron(0, **dict.fromkeys(names, hostile)),
+        electron(1, phase="failed", error=hostile, history=[], metrics={hostile: [[1, 1, 1.0]]}),
+        workflow=hostile,
+    )
+    escapes = drawn(told(electron(), electron(1, phase="failed"))).count("\x1b")
+    for text in ("\n".join(news(None, view)), clean(hostile)):
+        assert not set(text) & set("\x1b\x07\x9b\u202e\r\x00")
+    shown = drawn(view)
+    assert not set(shown) & set("\x07\x9b\u202e\r\x00")
+    assert shown.count("\x1b") == escapes  # our own colours only
+    assert "[red]" in shown
+
+
+def test_lines_say_what_is_new_and_nothing_twice() -> None:
+    first = told(electron(phase="waiting", note="2 electrons ahead", history=[["waiting", BEGAN]]))
+    lines = [line.partition("  ")[2] for line in news(None, first)]
+    assert lines == ["energy (node 0): waiting: 2 electrons ahead", "flow id: RUNNING"]
+    assert news(first, first) == []
+    second = told(electron(phase="waiting", note="1 electron ahead", history=[["waiting", BEGAN]]))
+    assert news(first, second)[0].endswith("energy (node 0): waiting: 1 electron ahead")
+    third = told(
+        electron(
+            phase="failed",
+            status_text="step 1",
+            error="Your code: no\nmore",
+            history=[["waiting", BEGAN], ["running", LATER], ["failed", NOW]],
+        ),
+        status="FAILED",
+    )
+    assert [line.partition("  ")[2] for line in news(second, third)] == [
+        "energy (node 0): running",
+        "energy (node 0) says: step 1",
+        "energy (node 0): failed: Your code: no",
+        "flow id: FAILED",
+    ]
+
+
+def test_time_alone_is_nothing_new() -> None:
+    before = told(electron())
+    assert differs(None, before)
+    assert not differs(before, told(electron(seconds=26.0), now=BEGAN))
+    assert differs(before, told(electron(last_line="hello")))
