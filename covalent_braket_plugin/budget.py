@@ -2,13 +2,14 @@
 
 In the electron's process, before the electron is loaded, `install` has every botocore session of
 the process count quantum tasks: a task that would cost too much raises `CostLimitError` in the
-user's code and is not sent. What is counted stands in a file with a lock, so that processes that
-the electron forks share the one budget. Calls through other ways than botocore are not seen, nor
-those of programs that the electron starts with an interpreter of their own.
+user's code and is not sent. What is counted stands in a file with a lock, so that the processes
+that the electron forks share the one budget, and so do the Python programs that it starts. Not
+seen are calls that are not made with botocore, and programs without our package or with another
+environment. This keeps mistakes from being expensive; it is no wall against whoever wants over it.
 
 The worst is assumed: a QPU's task costs itself and all its shots; a simulator's costs the time
 since it was made, three seconds at least, until an answer of GetQuantumTask says when it ended.
-Standard library only while it is imported.
+Standard library only.
 """
 
 from __future__ import annotations
@@ -16,18 +17,23 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 from covalent_braket_plugin.errors import CostLimitError
-from covalent_braket_plugin.protocol import Budget, Counted
+from covalent_braket_plugin.protocol import Budget, Counted, Manifest
 
-__all__ = ["LEDGER_FILE", "Guard", "counted", "dollars", "install"]
+__all__ = ["LEDGER_FILE", "Guard", "counted", "dollars", "inherit", "install"]
 
 LEDGER_FILE = "budget.json"
 LEAST_SIMULATOR_SECONDS = 3.0
@@ -231,25 +237,102 @@ def counted(directory: Path, budget: Budget | None) -> Counted | None:
     return Counted(round(usd, 6), budget.usd, ledger.tasks, ledger.refused)
 
 
-def install(budget: Budget, directory: Path) -> Guard:
+def install(budget: Budget, directory: Path) -> None:
     """Have every botocore session that is made from now on keep a budget.
 
-    Forked processes go on with it.
+    So do those of processes that are forked, and of Python programs that are started with this
+    environment: of multiprocessing's other ways to start, or by `subprocess`.
 
     Args:
         budget: What the quantum tasks may cost.
-        directory: Where what was counted is kept.
+        directory: Where the manifest lies, and what was counted is kept.
     """
-    from botocore import handlers
+    _hook(Guard(budget, directory / LEDGER_FILE))
+    for_others = directory / "budget-of-others"
+    for_others.mkdir()
+    (for_others / "sitecustomize.py").write_text(
+        _SITE.format(
+            here=str(for_others),
+            packages=str(Path(__file__).parent.parent),
+            directory=str(directory),
+        )
+    )
+    before = os.environ.get("PYTHONPATH")
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(for_others), *([before] if before else [])])
 
-    guard = Guard(budget, directory / LEDGER_FILE)
-    # What every new session registers for itself.
-    handlers.BUILTIN_HANDLERS += [
+
+# What Python runs when it starts. Another sitecustomize behind this one is run as well.
+_SITE = """import sys
+
+sys.path.remove({here!r})
+this = sys.modules.pop("sitecustomize")
+try:
+    import sitecustomize
+except ImportError:
+    pass
+sys.modules["sitecustomize"] = this
+sys.path.insert(0, {packages!r})
+from covalent_braket_plugin import budget
+
+sys.path.remove({packages!r})
+budget.inherit({directory!r})
+"""
+
+
+def inherit(directory: str) -> None:
+    """Keep the budget of the electron that started this program.
+
+    Args:
+        directory: Where the electron's manifest lies.
+    """
+    manifest = Manifest.from_json(Path(directory, "manifest.json").read_bytes())
+    if manifest.budget is not None:
+        _hook(Guard(manifest.budget, Path(directory, LEDGER_FILE)))
+
+
+def _hook(guard: Guard) -> None:
+    known = sys.modules.get("botocore.handlers")
+    if known is None:
+        sys.meta_path.insert(0, _OnImport(guard))
+    else:
+        known.__dict__["BUILTIN_HANDLERS"] += _handlers(guard)
+
+
+class _OnImport(MetaPathFinder):
+    """Hooks botocore when it is imported: an electron that does not need it does not wait for it.
+
+    Args:
+        guard: What every new session shall ask.
+    """
+
+    def __init__(self, guard: Guard) -> None:
+        self._guard = guard
+
+    def find_spec(self, name: str, path: object, target: object = None) -> ModuleSpec | None:
+        """Find botocore's handlers, and add ours to what every session registers for itself."""
+        if name != "botocore.handlers":
+            return None
+        sys.meta_path.remove(self)
+        spec = find_spec(name)
+        if spec is None or spec.loader is None:
+            return None
+        loader: Any = spec.loader
+        run: Callable[[ModuleType], None] = loader.exec_module
+
+        def exec_module(module: ModuleType) -> None:
+            run(module)
+            module.__dict__["BUILTIN_HANDLERS"] += _handlers(self._guard)
+
+        loader.exec_module = exec_module
+        return spec
+
+
+def _handlers(guard: Guard) -> list[tuple[str, Any]]:
+    return [
         ("before-call.braket.CreateQuantumTask", _before(guard)),
         ("after-call.braket.CreateQuantumTask", _after(guard)),
         ("after-call.braket.GetQuantumTask", _seen(guard)),
     ]
-    return guard
 
 
 def _before(guard: Guard) -> Any:

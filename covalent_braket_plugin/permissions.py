@@ -192,7 +192,7 @@ CALLER: tuple[Grant, ...] = (
         "MakeAndFindJobs",
         "CreateJob makes a job of an electron, with tags (TagResource, which also renames a job); "
         "SearchJobs tells how all jobs stand; SearchQuantumTasks finds what a cancelled job left "
-        "open. IAM knows no narrower resource for them.",
+        "open, and what a job's quantum tasks cost. IAM knows no narrower resource for them.",
         (
             "braket:CreateJob",
             "braket:SearchJobs",

@@ -46,7 +46,7 @@ ROOMS = {
     "tobj": room("errors protocol"),
     "payload": room("errors protocol tobj", "cloudpickle"),
     "steps": room(),
-    "budget": room("errors protocol", "botocore"),
+    "budget": room("errors protocol"),
     "runtime": room("budget errors protocol tobj payload steps", "cloudpickle"),
     "descendants": room(),
     "supervisor": room("protocol runtime descendants"),
@@ -74,7 +74,7 @@ ROOMS = {
     "monitoring": room(
         "costs errors aws descriptions jobs pace monitoring threads", "pandas matplotlib plotext"
     ),
-    "costs": room("budget errors protocol descriptions settings costs", "urllib3"),
+    "costs": room("aws budget errors protocol descriptions settings costs", "urllib3"),
     "pace": room(),
     "quotas": room("aws pace"),
     "durations": room(),

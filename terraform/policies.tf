@@ -5,8 +5,8 @@ data "aws_iam_policy_document" "caller" {
   # checkov:skip=CKV_AWS_356:IAM knows no narrower resource for the actions on *.
 
   # CreateJob makes a job of an electron, with tags (TagResource, which also renames a job);
-  # SearchJobs tells how all jobs stand; SearchQuantumTasks finds what a cancelled job left open.
-  # IAM knows no narrower resource for them.
+  # SearchJobs tells how all jobs stand; SearchQuantumTasks finds what a cancelled job left open,
+  # and what a job's quantum tasks cost. IAM knows no narrower resource for them.
   statement {
     sid = "MakeAndFindJobs"
     actions = [

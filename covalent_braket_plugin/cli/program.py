@@ -7,8 +7,10 @@ from typing import Any
 import click
 
 from covalent_braket_plugin import __version__
+from covalent_braket_plugin.cli.cost import cost
 from covalent_braket_plugin.cli.deploy import deploy
 from covalent_braket_plugin.cli.doctor import doctor
+from covalent_braket_plugin.cli.estimate import estimate
 from covalent_braket_plugin.cli.image import image
 from covalent_braket_plugin.cli.jobs import jobs, logs
 from covalent_braket_plugin.cli.local import local
@@ -63,6 +65,8 @@ Examples:
   covalent-braket jobs list               jobs and what became of them
   covalent-braket jobs show 2f6c61f7:0    one job: why it failed, how long it took, its cost
   covalent-braket logs 2f6c61f7:0 -f      its log, as it grows
+  covalent-braket estimate --tasks 10     what an electron may cost
+  covalent-braket cost DISPATCH           what a dispatch has cost
   covalent-braket image build             an image of your own for jobs
 """,
 )
@@ -82,3 +86,5 @@ main.add_command(deploy)
 main.add_command(doctor)
 main.add_command(policy)
 main.add_command(image)
+main.add_command(estimate)
+main.add_command(cost)

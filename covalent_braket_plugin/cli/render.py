@@ -16,6 +16,8 @@ from covalent_braket_plugin.cli.sources import (
     likely_account,
     source_options,
 )
+from covalent_braket_plugin.costs import limits
+from covalent_braket_plugin.costs.prices import at_hand
 from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.permissions import DEFAULT_ROLE_NAME
 from covalent_braket_plugin.protocol import Keys, Task
@@ -61,6 +63,7 @@ def render(
         print_json(request)
     else:
         console().print_json(data=request)
+        note(f"{limits.sentence(settings, settings.region or '', at_hand())}.")
 
 
 def _complete(settings: Settings) -> tuple[Settings, str]:

@@ -68,7 +68,9 @@ def fetch(url: str) -> str:
     try:
         return _fetch(url, parts.scheme, parts.netloc)
     except urllib3.exceptions.HTTPError as error:
-        raise OSError(str(error)) from error
+        reason = str(getattr(error, "reason", None) or error)
+        # urllib3 puts the connection's representation before what happened.
+        raise OSError(reason.partition("): ")[2] or reason) from error
 
 
 def _fetch(url: str, scheme: str, netloc: str) -> str:

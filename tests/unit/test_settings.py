@@ -113,6 +113,14 @@ def test_unknown_names_are_passed_over() -> None:
     assert resolve({"colour": "red"}, {"log_stdout": "x"}, {}) == Settings()
 
 
+def test_no_limit_in_a_program_outranks_a_limit_in_the_file() -> None:
+    config = {"max_cost": 5}
+    assert resolve({}, config, {}).max_cost == 5
+    assert resolve({"max_cost": None}, config, {}).max_cost == 5  # left out
+    assert resolve(check_given({"max_cost": "none"}), config, {}).max_cost == "none"
+    assert resolve({}, {"max_cost": "none"}, {}).max_cost == "none"
+
+
 def test_the_process_environment_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_REGION", "us-west-1")
     assert resolve({}, {}, {}).region is None

@@ -171,6 +171,68 @@ def test_forked_processes_share_the_one_budget(
     assert sent(local_braket) == 2
 
 
+def starts_programs() -> None:
+    """Make one task here, one in a new interpreter, and try one in a third."""
+    import multiprocessing
+    import subprocess
+    import sys
+    import tempfile
+    from pathlib import Path
+
+    create("eu-north-1", GARNET)
+    plain = subprocess.run([sys.executable, "-c", ""], capture_output=True, text=True, check=True)
+    assert plain.stderr == ""
+    with tempfile.TemporaryDirectory() as folder:
+        # A program of its own, and another sitecustomize that must go on to be run.
+        Path(folder, "sitecustomize.py").write_text("import builtins; builtins.seen = 1")
+        os.environ["PYTHONPATH"] += os.pathsep + folder
+        import cloudpickle
+
+        Path(folder, "create.pkl").write_bytes(cloudpickle.dumps(create))
+        code = f"""
+import pickle, seen_check
+create = pickle.load(open({folder + "/create.pkl"!r}, "rb"))
+create("eu-north-1", {GARNET!r})
+"""
+        Path(folder, "seen_check.py").write_text("assert seen == 1")
+        command = [sys.executable, "-c", code]
+        ways = [subprocess.run(command, capture_output=True, text=True) for _ in range(2)]
+    assert ways[0].returncode == 0, ways[0].stderr
+    assert "CostLimitError" in ways[1].stderr, ways[1].stderr
+    spawn = multiprocessing.get_context("spawn")
+    with spawn.Pool(1) as pool:
+        last = pool.apply(
+            eval, ("__import__('botocore.handlers').handlers.BUILTIN_HANDLERS[-1][0]",)
+        )
+    assert last == "after-call.braket.GetQuantumTask"
+
+
+def test_programs_that_it_starts_share_the_one_budget_too(
+    run: Callable[..., Container], local_braket: BraketServer
+) -> None:
+    job = run(0.9, starts_programs)
+    assert job.outcome().status == "completed", job.outcome().error
+    assert sent(local_braket) == 2
+    assert job.outcome().spent == Counted(0.8, 0.9, tasks=2, refused=1)
+
+
+def batches() -> None:
+    from braket.aws import AwsDevice
+    from braket.circuits import Circuit
+
+    AwsDevice(SV1).run_batch(
+        [Circuit().h(0)] * 3, (os.environ["S3_BUCKET"], "tasks"), shots=10, max_parallel=3
+    )
+
+
+def test_a_batch_of_the_sdk_is_cut_short(
+    run: Callable[..., Container], local_braket: BraketServer
+) -> None:
+    job = run(0.07, batches)
+    assert sent(local_braket) == 2
+    assert error_of(job).type == "CostLimitError"
+
+
 def test_a_device_without_a_price_is_refused(
     run: Callable[..., Container], local_braket: BraketServer
 ) -> None:
