@@ -119,6 +119,15 @@ class HybridJob(JobState):
         gone = "" if outcome else "Record: not in S3; it was deleted, or the job left none.\n"
         return failure.standing(self.description, outcome) + gone
 
+    def traceback(self) -> str:
+        """Give the traceback of what its code raised, from where it ran; empty if there is none.
+
+        Raises:
+            AwsError: AWS refused or did not answer.
+        """
+        outcome = self._left[0] if self.ended else None
+        return failure.remote_traceback(outcome.error if outcome else None)
+
     def logs(self, follow: bool = False) -> Iterator[str]:
         """Read its log, line by line: what it is up to now.
 

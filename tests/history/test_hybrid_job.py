@@ -76,6 +76,7 @@ def test_a_job_says_what_it_was(account: Account, completed: HybridJob) -> None:
     assert list(times) == sorted(filter(None, times))
     assert completed.console_url.endswith(completed.arn)
     assert "angle 1.5" in list(completed.logs())
+    assert completed.traceback() == ""
 
 
 def test_a_completed_jobs_result_is_what_the_electron_returned(completed: HybridJob) -> None:
@@ -122,6 +123,7 @@ def test_a_failed_jobs_result_is_an_error_with_the_report(failed: HybridJob) -> 
     assert str(raised.value) == failed.report()
     assert "ValueError: not finite" in failed.report()
     assert failed.arn in failed.report()
+    assert 'raise ValueError("not finite")' in failed.traceback()
 
 
 def test_a_running_job_has_no_result_yet_is_followed_and_is_not_deleted(

@@ -132,6 +132,8 @@ def show(history: History, job: str, as_json: bool) -> None:
     for title, text in _rest(found):
         click.echo(f"{title}: {clean(text)}")
     click.echo(f"Cost: {cost['text']}")
+    if traceback := found.traceback():
+        click.echo(f"\n{clean(traceback)}", nl=False)
 
 
 def _rest(job: HybridJob) -> list[tuple[str, str]]:
@@ -161,6 +163,7 @@ def _all(job: HybridJob, report: str, cost: dict[str, Any]) -> dict[str, Any]:
         "tags": job.tags,
         "phases": phases,
         "report": report,
+        "traceback": job.traceback(),
         "cost": cost,
     }
 
