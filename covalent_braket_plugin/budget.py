@@ -48,7 +48,7 @@ def dollars(usd: float) -> str:
     """Write an amount: two digits after the point, or as many as a small one needs."""
     if usd >= 1:
         return f"${usd:.2f}"
-    whole, _, digits = f"{usd:.6f}".partition(".")
+    whole, _, digits = f"{usd:.{4 if usd >= 0.1 else 6}f}".partition(".")
     return f"${whole}.{digits.rstrip('0'):0<2}"
 
 

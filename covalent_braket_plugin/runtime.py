@@ -256,9 +256,15 @@ def _user_frames(problem: BaseException) -> TracebackType | None:
 
 
 _OWN_FILES = {__file__, budget.__file__, payload.__file__, steps.__file__}
+_PACKAGE_DIRS = frozenset({"site-packages", "dist-packages"})
 _LIBRARY_DIRS = tuple(
     path for key, path in sysconfig.get_paths().items() if key in ("stdlib", "purelib", "platlib")
 )
+
+
+def _is_library(file: str) -> bool:
+    # A virtual environment may take packages from a directory of another one.
+    return file.startswith(_LIBRARY_DIRS) or not _PACKAGE_DIRS.isdisjoint(Path(file).parts)
 
 
 def _location(problem: BaseException) -> str:
@@ -266,7 +272,7 @@ def _location(problem: BaseException) -> str:
     own = [
         frame
         for frame in frames
-        if not frame.filename.startswith(_LIBRARY_DIRS) and frame.filename not in _OWN_FILES
+        if not _is_library(frame.filename) and frame.filename not in _OWN_FILES
     ]
     if not own:
         return ""

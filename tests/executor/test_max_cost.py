@@ -91,11 +91,11 @@ async def test_a_simulator_needs_no_limit(bench: Bench) -> None:
 async def test_an_instance_that_costs_more_is_refused_with_both_ways_out(bench: Bench) -> None:
     with pytest.raises(CostLimitError) as refused:
         await bench.run(answers, max_cost=0.5, time_limit=3600)
-    assert str(refused.value) == (
-        "max_cost=0.5 is too little: it may cost $0.60 ($0.60 for time_limit=3600 s on 1 "
-        "ml.m5.large). Use max_cost=0.60 or more, or time_limit=3000 at most. Nothing was sent. "
+    assert (
+        "Cost limit: max_cost=0.5 is too little: it may cost $0.60 ($0.60 for time_limit=3600 s on "
+        "1 ml.m5.large). Use max_cost=0.60 or more, or time_limit=3000 at most. Nothing was sent. "
         "Prices: AWS's price list of 2026-11-18."
-    )
+    ) in str(refused.value)
     assert bench.sent == set()
     assert await bench.run(answers, max_cost=0.6, time_limit=3600) == "done"
 

@@ -95,6 +95,7 @@ def test_the_task_that_would_cost_too_much_is_not_sent(
         "that are spent or promised. Raise max_cost, or use fewer tasks or shots."
     )
     assert "three_tasks" in error.traceback
+    assert "in create" in error.location  # the user's own line, not one of boto3's or of ours
     assert job.outcome().spent == Counted(0.8, 1.19, tasks=2, refused=1)
 
 
