@@ -108,7 +108,7 @@ class BraketExecutor(AsyncBaseExecutor):
             image, to which the job brings the worker).
         braket_job_execution_role_name: Role of the job: name, path/name or ARN (default the one
             that Braket's console makes).
-        log_group_name: CloudWatch log group in which the end of a failed job's log is looked up.
+        log_group_name: CloudWatch log group in which the logs of jobs are read.
         tags: Tags of the job, beside ours.
         hyperparameters: Hyperparameters of the job, beside ours; they are public.
         kms_key_id: Key that encrypts payloads and results.

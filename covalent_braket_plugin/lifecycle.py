@@ -207,7 +207,9 @@ async def _submit(
     make: ContextMaker, ctx: Context, task: Task, prepared: Prepared, withdrawn: asyncio.Event
 ) -> str:
     made: list[str] = []
-    waiting = Waiting(task.dispatch_id, task.node_id, prepared.request["jobName"])
+    job_name = str(prepared.request["jobName"])
+    waiting = Waiting(task.dispatch_id, task.node_id, job_name)
+    phases.enter(task.dispatch_id, task.node_id, "waiting", job_name=job_name)
 
     def create() -> str:
         found = make(may_start=False)

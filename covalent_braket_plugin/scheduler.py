@@ -17,7 +17,7 @@ import logging
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from covalent_braket_plugin.errors import (
@@ -163,13 +163,6 @@ class Scheduler:
         """Note that a job has ended: its slot is free."""
         if self._slots.ended(job_arn):
             self._wake()
-
-    def standings(self) -> Mapping[str, list[Standing]]:
-        """Tell for each dispatch where its electrons stand that wait, the next one first."""
-        found: dict[str, list[Standing]] = {}
-        for turn, standing in self._teller.in_order():
-            found.setdefault(turn.dispatch_id, []).append(standing)
-        return found
 
     # --- one electron ------------------------------------------------------------------------
 

@@ -39,7 +39,9 @@ def enter(dispatch_id: str, node_id: int, phase: Phase, **changes: Any) -> Entry
         lasted = (entry.since - before.since).total_seconds()
         who = entry.job_name or f"{entry.name} (node {node_id} of dispatch {dispatch_id})"
         note = f": {entry.note}" if entry.note else ""
-        log.info("%s is %s after %.1f s %s%s", who, phase, lasted, before.phase, note)
+        # Of those that really have to wait the server's log tells once, by `node_log`.
+        level = logging.DEBUG if phase == "waiting" else logging.INFO
+        log.log(level, "%s is %s after %.1f s %s%s", who, phase, lasted, before.phase, note)
     return entry
 
 

@@ -280,8 +280,8 @@ class Settings:
     log_group_name: str = _setting(
         "/aws/braket/jobs",
         "text",
-        "CloudWatch log group in which the end of a failed job's log is looked up; "
-        "Braket writes to `/aws/braket/jobs`.",
+        "CloudWatch log group in which the logs of jobs are read, while they run and when they "
+        "failed; Braket writes to `/aws/braket/jobs`.",
         "1 to 512 letters, digits and `. _ / # -`",
         rules.log_group,
     )

@@ -36,6 +36,7 @@ def theatre(tmp_path: Path) -> Iterator[Open]:
 
 
 def twice_when_told(mark: str, x: int) -> int:
+    print(f"looking for {mark}", flush=True)
     while not Path(mark).exists():
         time.sleep(0.1)
     return 2 * x
@@ -60,6 +61,13 @@ def dispatch(theatre: Theatre, flow: Any, mark: Path, running: int) -> str:
     return dispatch_id
 
 
+def looking_for(mark: Path, scene: Theatre, dispatch_id: str) -> int:
+    """Count the electrons that have printed what they wait for."""
+    result = scene.result(dispatch_id)
+    texts = (str(result.get_node_result(node)["stdout"]) for node in (0, 3, 6))
+    return sum(f"looking for {mark}\n" in text for text in texts)
+
+
 def test_killed_server_that_starts_again_finishes_its_workflow_with_the_same_jobs(
     theatre: Open, tmp_path: Path
 ) -> None:
@@ -72,6 +80,8 @@ def test_killed_server_that_starts_again_finishes_its_workflow_with_the_same_job
     scene.start()
     eventually(lambda: scene.log().count("is waited for again") == 2)
     eventually(lambda: "had not become a job: it is submitted now" in scene.log())
+    # The log of a job that an earlier server made is followed from its beginning.
+    eventually(lambda: looking_for(mark, scene, dispatch_id) == 2)
     mark.touch()
     assert scene.ended(dispatch_id).result == 6
     after = scene.jobs(dispatch_id)

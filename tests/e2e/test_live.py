@@ -69,6 +69,16 @@ def breaks_down_once(go: str) -> str:
     return "done"
 
 
+def talks_without_end(go: str) -> str:
+    print("first line", flush=True)
+    for number in range(6000):
+        print(f"{number} " + 1000 * "x")
+    print("newest line", flush=True)
+    while not os.path.exists(go):
+        time.sleep(0.1)
+    return "done"
+
+
 def one(function: Callable[..., Any], *args: Any, **settings: Any) -> Any:
     executor = ct.executor.BraketExecutor(local=True, **settings)
 
@@ -134,7 +144,7 @@ def test_lines_are_in_stdout_within_seconds_and_in_the_end_it_is_what_the_electr
     electron = told(stage, dispatch_id)
     assert (electron["phase"], electron["last_line"]) == ("completed", "last line")
     assert len(electron["metrics"]["energy"]) == printed.count("Metrics - ")
-    assert [name for name, _ in electron["history"]][:2] == ["staging", "queued"]
+    assert [name for name, _ in electron["history"]][:3] == ["staging", "waiting", "queued"]
 
 
 def test_server_log_tells_each_phase_and_how_long_the_one_before_lasted(stage: Stage) -> None:
@@ -144,7 +154,7 @@ def test_server_log_tells_each_phase_and_how_long_the_one_before_lasted(stage: S
     lines = [line for line in stage.server.log.read_text().splitlines() if job["jobName"] in line]
     said = [line.partition(f"{job['jobName']} is ")[2] for line in lines if " is " in line]
     assert said[0].startswith("queued after ")
-    assert said[0].endswith(" s staging")
+    assert said[0].endswith(" s waiting")
     assert said[-1].startswith("completed after ")
     assert said[-1].endswith(" s collecting")
 
@@ -179,6 +189,18 @@ def test_next_attempts_log_follows_the_one_before_with_a_line_that_says_so(
     assert stage.result(dispatch_id).result == "done"
     # It printed nothing to stdout: what came from the log gives way all the same.
     assert stdout_of(stage, dispatch_id) == ""
+
+
+def test_of_an_endless_log_the_first_megabytes_are_kept_and_the_newest_line_is_known(
+    stage: Stage, released: Path
+) -> None:
+    dispatch_id = stage.dispatch(one(talks_without_end, str(released)))
+    eventually(lambda: "[The live log ends here" in stdout_of(stage, dispatch_id), 60)
+    assert len(stdout_of(stage, dispatch_id)) < 4.1 * 1024 * 1024
+    eventually(lambda: told(stage, dispatch_id)["last_line"] == "newest line", 30)
+    released.touch()
+    assert stage.result(dispatch_id).result == "done"
+    assert stdout_of(stage, dispatch_id).endswith("\nnewest line\n")
 
 
 def test_who_may_not_read_logs_is_told_once_and_nothing_else_changes(

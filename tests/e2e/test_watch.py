@@ -114,7 +114,7 @@ def test_in_a_pipe_it_prints_a_line_for_each_phase_and_exits_as_the_dispatch_end
             released.touch()
     assert process.wait(30) == 1
     assert f"flow {dispatch_id}: RUNNING" in lines
-    for phase in ("staging", "queued", "running", "collecting"):
+    for phase in ("staging", "waiting", "queued", "running"):
         assert any(line.startswith(f"fails (node 0): {phase}") for line in lines), phase
     assert any(re.match(r"fails \(node 0\): failed: .*not finite", line) for line in lines)
     assert f"flow {dispatch_id}: FAILED" in lines
