@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from covalent_braket_plugin import __version__
+from covalent_braket_plugin import __version__, local_endpoint
 from covalent_braket_plugin.cli.cost import cost
 from covalent_braket_plugin.cli.deploy import deploy
 from covalent_braket_plugin.cli.doctor import doctor
@@ -18,7 +18,7 @@ from covalent_braket_plugin.cli.policy import policy
 from covalent_braket_plugin.cli.render import render
 from covalent_braket_plugin.cli.settings import settings
 from covalent_braket_plugin.cli.watch import watch
-from covalent_braket_plugin.errors import BraketPluginError
+from covalent_braket_plugin.errors import BraketPluginError, CredentialsError
 
 __all__ = ["main"]
 
@@ -43,6 +43,8 @@ class Program(click.Group):
 
 
 def _line(error: Exception) -> str:
+    if isinstance(error, CredentialsError) and local_endpoint.find() is not None:
+        return f"{error} A local Braket runs here: to ask that one, say --set local=yes."
     if isinstance(error, BraketPluginError):
         return str(error)
     name = type(error).__name__

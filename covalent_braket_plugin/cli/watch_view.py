@@ -163,30 +163,33 @@ def news(before: Json | None, told: Json) -> list[str]:
         told: What is told now.
     """
     known = {each["node_id"]: each for each in before["electrons"]} if before else {}
-    lines = sorted(
+    lines = [
         line
         for each in told["electrons"]
         for line in _of_electron(known.get(each["node_id"]), each, told["now"])
-    )
+    ]
+    lines.sort(key=lambda line: datetime.fromisoformat(line[0]))
     if before is None or before["status"] != told["status"]:
-        lines.append((_clock(told["now"]), _title(told)))
-    return [f"{time}  {text}" for time, text in lines]
+        lines.append((told["now"], _title(told)))
+    return [f"{_clock(time)}  {text}" for time, text in lines]
 
 
 def _of_electron(before: Json | None, electron: Json, now: str) -> Iterator[tuple[str, str]]:
     name = f"{clean(electron['name'])} (node {electron['node_id']})"
     seen = len(before["history"]) if before else 0
     note = electron["note"]
+    said = electron["status_text"]
+    if said and (before is None or before["status_text"] != said):
+        # What an electron says comes before its end, even if it is heard only then.
+        over = electron["phase"].upper() in ENDED and electron["history"]
+        yield electron["history"][-1][1] if over else now, f"{name} says: {clean(said)}"
     for number, (phase, time) in enumerate(electron["history"][seen:], seen + 1):
         last = number == len(electron["history"])
-        yield _clock(time), f"{name}: {clean(phase)}{_more(electron) if last else ''}"
+        yield time, f"{name}: {clean(phase)}{_more(electron) if last else ''}"
     unseen = before is None or before["phase"] != electron["phase"]
     noted = before and note and note != before["note"] and seen == len(electron["history"])
     if noted or (unseen and not electron["history"]):
-        yield _clock(now), f"{name}: {clean(electron['phase'])}{_more(electron)}"
-    said = electron["status_text"]
-    if said and (before is None or before["status_text"] != said):
-        yield _clock(now), f"{name} says: {clean(said)}"
+        yield now, f"{name}: {clean(electron['phase'])}{_more(electron)}"
 
 
 def _more(electron: Json) -> str:

@@ -177,6 +177,22 @@ def test_render_for_the_local_braket_uses_its_role_and_image(
     assert script["s3Uri"].startswith(f"s3://{started['bucket']}/covalent/")
 
 
+def test_without_credentials_a_command_says_how_to_ask_the_local_braket(
+    started: dict[str, str], environ: dict[str, str]
+) -> None:
+    nobody = {**environ, "AWS_EC2_METADATA_DISABLED": "true"}
+    done = subprocess.run(
+        [*COMMAND, "jobs", "list", "--set", "region=us-east-1"],
+        env=nobody,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert "A local Braket runs here: to ask that one, say --set local=yes." in done.stderr
+
+
 def test_its_options_reach_the_server(run: Run, tmp_path: Path) -> None:
     place = ("--state-dir", str(tmp_path / "other"))
     result = run("start", *place, "--max-concurrent-jobs", "1", "--slots", "1")

@@ -119,6 +119,15 @@ def test_lines_say_what_is_new_and_nothing_twice() -> None:
     ]
 
 
+def test_lines_are_in_the_order_in_which_it_happened() -> None:
+    times = [f"2026-01-01T10:00:00.{tenths}+00:00" for tenths in (1, 2, 3)]
+    first = electron(0, history=[["staging", times[0]], ["queued", times[2]]], phase="queued")
+    second = electron(1, history=[["staging", times[1]]], phase="staging")
+    lines = [line.partition("  ")[2] for line in news(None, told(first, second))]
+    assert lines == ["energy (node 0): staging", "energy (node 1): staging",
+                     "energy (node 0): queued", "flow id: RUNNING"]  # fmt: skip
+
+
 def test_time_alone_is_nothing_new() -> None:
     before = told(electron())
     assert differs(None, before)
