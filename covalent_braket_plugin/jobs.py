@@ -6,7 +6,7 @@ Answers of Braket are read once, here, into typed values. Nothing here sleeps.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -95,19 +95,23 @@ class Jobs:
         Raises:
             AwsError: Braket refused or did not answer.
         """
-        return list(self.each(created_after))
+        found, token = self.page(created_after)
+        jobs = list(found)
+        while token:
+            found, token = self.page(created_after, token)
+            jobs += found
+        return jobs
 
-    def each(self, created_after: datetime | None = None) -> Iterator[JobSummary]:
-        """Go through jobs, the newest first; each 100 are asked for when they are reached.
+    def with_arn_like(self, part: str) -> list[JobSummary]:
+        """Ask for jobs whose ARN contains something (SearchJobs): at most 100 of them.
 
         Raises:
             AwsError: Braket refused or did not answer.
         """
-        found, token = self.page(created_after)
-        yield from found
-        while token:
-            found, token = self.page(created_after, token)
-            yield from found
+        like = {"name": "jobArn", "operator": "CONTAINS", "values": [part]}
+        with translated("SearchJobs"):
+            found = self.clients.braket.search_jobs(filters=[like], maxResults=100)
+            return [summary_of(job) for job in found["jobs"]]
 
     def tag(self, job_arn: str, tags: Mapping[str, str]) -> None:
         """Give a job tags (TagResource), beside those that it has.

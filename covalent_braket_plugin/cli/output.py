@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
 import click
@@ -12,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["console", "json_option", "note", "print_json", "print_table"]
+__all__ = ["console", "json_option", "note", "print_json", "print_table", "working"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WIDTH_IN_PIPES = 160
@@ -50,3 +51,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> No
         cells = ("" if row[column] is None else str(row[column]) for column in columns)
         table.add_row(*map(Text, cells))
     console().print(table)
+
+
+def working(text: str) -> AbstractContextManager[object]:
+    """Say what is done meanwhile, on a terminal; elsewhere nothing is said."""
+    return console(stderr=True).status(text)

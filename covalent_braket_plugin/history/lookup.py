@@ -8,6 +8,7 @@ from datetime import datetime
 
 from covalent_braket_plugin.descriptions import NAME_TAG, JobSummary, task_of
 from covalent_braket_plugin.errors import NotFoundError, RejectedError, UnknownJobError
+from covalent_braket_plugin.history.paging import newest_first
 from covalent_braket_plugin.pipeline import Context
 
 __all__ = ["Which", "find", "id_of", "ours", "place_of"]
@@ -27,7 +28,8 @@ def ours(ctx: Context, since: datetime | None = None) -> Iterator[JobSummary]:
     Raises:
         AwsError: Braket refused or did not answer.
     """
-    return (job for job in ctx.jobs.each(since) if task_of(job) is not None)
+    found = newest_first(lambda token: ctx.jobs.page(since, token))
+    return (job for job in found if task_of(job) is not None)
 
 
 def id_of(job: JobSummary) -> str:
@@ -43,7 +45,8 @@ def place_of(ctx: Context) -> str:
 def find(ctx: Context, which: Which) -> JobSummary:
     """Find the one job that is meant.
 
-    An ARN or a whole id costs one call; for all else the jobs are gone through, the newest first.
+    An ARN, an id or its beginning costs one call; for all else the jobs are gone through, the
+    newest first.
 
     Raises:
         UnknownJobError: There is none, or more than one, or it is not of this package.
@@ -112,28 +115,31 @@ def _of_node(ctx: Context, dispatch: str, node_id: int) -> JobSummary:
 
 
 def _of_text(ctx: Context, text: str) -> JobSummary:
-    """Find the newest job of a name, or the only one whose id begins like that."""
-    is_beginning = _BEGINNING.fullmatch(text) is not None
-    found, looked_at = [], 0
-    for job in ours(ctx):
-        looked_at += 1
-        if text in (job.name, job.tags.get(NAME_TAG)):
-            return job
-        if is_beginning and id_of(job).startswith(text):
-            found.append(job)
+    """Find the only job whose id begins like that, else the newest of that name."""
+    found = _of_beginning(ctx, text) if _BEGINNING.fullmatch(text) else []
     if len(found) == 1:
         return found[0]
     where = place_of(ctx)
     if found:
         raise UnknownJobError(
             f"{len(found)} jobs in {where} have an id that begins with {text}: "
-            f"{_some(id_of(job) for job in found)}. Give more of it."
+            f"{_some(map(id_of, found))}. Give more of it."
         )
+    looked_at = 0
+    for job in ours(ctx):
+        looked_at += 1
+        if text in (job.name, job.tags.get(NAME_TAG)):
+            return job
     raise UnknownJobError(
         f"There is no job {text!r} in {where}, among {looked_at} of this package. A job is named "
-        "by its id or the beginning of it, its ARN, its name, or "
-        "DISPATCH:NODE."
+        "by its id or the beginning of it, its ARN, its name, or DISPATCH:NODE."
     )
+
+
+def _of_beginning(ctx: Context, text: str) -> list[JobSummary]:
+    """Have Braket look for ids that begin like that: one call, however many jobs there are."""
+    found = [job for job in ctx.jobs.with_arn_like(f"job/{text}") if task_of(job) is not None]
+    return [job for job in found if id_of(job).startswith(text)]
 
 
 def _some(texts: Iterable[str]) -> str:

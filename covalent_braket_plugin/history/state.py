@@ -167,8 +167,8 @@ class JobState:
         while not self.ended and not self._asked(last=_over(deadline)):
             if _over(deadline):
                 raise JobNotEndedError(
-                    f"{self.name} has not ended: it is {self.status}. Wait longer (timeout_sec="
-                    f"{timeout_sec:g} was given), or ask again later: poll(), result()."
+                    f"{self.name} has not ended: it is {self.status}, and was waited for no longer "
+                    f"than {timeout_sec:g} s."
                 )
             left = pause if deadline is None else max(deadline - time.monotonic(), 0.0)
             time.sleep(min(pause, left))

@@ -126,6 +126,7 @@ def test_a_failed_jobs_result_is_an_error_with_the_report(failed: HybridJob) -> 
     assert 'raise ValueError("not finite")' in failed.traceback()
 
 
+@pytest.mark.slow
 def test_a_running_job_has_no_result_yet_is_followed_and_is_not_deleted(
     account: Account, tmp_path: Path
 ) -> None:

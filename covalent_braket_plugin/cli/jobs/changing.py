@@ -6,8 +6,8 @@ import os
 
 import click
 
-from covalent_braket_plugin.cli.jobs.choosing import job_argument, with_history
-from covalent_braket_plugin.cli.output import console, json_option, print_json
+from covalent_braket_plugin.cli.jobs.choosing import job_argument, the_job, with_history
+from covalent_braket_plugin.cli.output import json_option, print_json, working
 from covalent_braket_plugin.history import History
 
 __all__ = ["cancel", "delete", "open_job", "rename"]
@@ -29,8 +29,8 @@ def cancel(history: History, job: str, as_json: bool) -> None:
     To cancel a whole workflow, use Covalent's ct.cancel. Once more does no harm. The exit code is
     1 if the job had ended otherwise before, or if its end is not known yet.
     """
-    found = history.job(job)
-    with console(stderr=True).status(f"Cancelling {found.name} ..."):
+    found = the_job(history, job)
+    with working(f"Cancelling {found.name} ..."):
         cancelled = found.cancel()
     if as_json:
         print_json({"job": found.arn, "status": found.status, "cancelled": cancelled})
@@ -57,7 +57,7 @@ def rename(history: History, job: str, name: str, as_json: bool) -> None:
     Braket does not rename jobs: its console shows the old name, and the new one as the tag
     covalent:name.
     """
-    found = history.job(job)
+    found = the_job(history, job)
     found.rename(name)
     if as_json:
         print_json({"job": found.arn, "name": found.name, "braket_name": found.braket_name})
@@ -82,7 +82,7 @@ def delete(history: History, job: str, yes: bool, as_json: bool) -> None:
 
     Braket keeps the job itself and its log. What Covalent has of it stays. Once more does no harm.
     """
-    found = history.job(job)
+    found = the_job(history, job)
     if not yes:
         what = f"Delete all that {found.name} ({found.status}) has in S3?"
         click.confirm(what, abort=True, err=as_json)
@@ -110,7 +110,7 @@ def open_job(history: History, job: str, as_json: bool) -> None:
 
     A job of the local Braket has none: then the address of its electron's live page is printed.
     """
-    found = history.job(job)
+    found = the_job(history, job)
     url, live = found.console_url, found.live_url(os.environ)
     if as_json:
         print_json({"job": found.arn, "console_url": url, "live_url": live})

@@ -11,11 +11,12 @@ from typing import Any, TypeVar
 
 import click
 
+from covalent_braket_plugin.cli.output import working
 from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.errors import UnconfiguredError
-from covalent_braket_plugin.history.service import History
+from covalent_braket_plugin.history import History, HybridJob
 
-__all__ = ["clean", "history_of", "job_argument", "moment", "with_history"]
+__all__ = ["clean", "history_of", "job_argument", "moment", "the_job", "with_history"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -51,6 +52,17 @@ def with_history(command: Command) -> Command:
         return command(*args, history=history_of(assignments, config, no_config), **more)
 
     return wrapped  # type: ignore[return-value]
+
+
+def the_job(history: History, job: str) -> HybridJob:
+    """Find the job that is meant.
+
+    Raises:
+        UnknownJobError: There is none, or more than one.
+        AwsError: AWS refused or did not answer.
+    """
+    with working(f"Looking for {job} ..."):
+        return history.job(job)
 
 
 def job_argument(command: Command) -> Command:

@@ -7,8 +7,14 @@ from typing import Any
 
 import click
 
-from covalent_braket_plugin.cli.jobs.choosing import clean, job_argument, moment, with_history
-from covalent_braket_plugin.cli.output import json_option, note, print_json, print_table
+from covalent_braket_plugin.cli.jobs.choosing import (
+    clean,
+    job_argument,
+    moment,
+    the_job,
+    with_history,
+)
+from covalent_braket_plugin.cli.output import json_option, note, print_json, print_table, working
 from covalent_braket_plugin.errors import BraketPluginError
 from covalent_braket_plugin.failure import braket_phases
 from covalent_braket_plugin.failure.phases import seconds_text
@@ -60,7 +66,8 @@ def list_jobs(
     Each is named by the beginning of its id, which the other commands take. Braket searches by age
     only, so that --dispatch and --status look through all jobs, or those since a time.
     """
-    found = history.jobs(limit + 1, offset, dispatch_id=dispatch, status=status, since=since)
+    with working("Looking for jobs ..."):
+        found = history.jobs(limit + 1, offset, dispatch_id=dispatch, status=status, since=since)
     shown, more = found[:limit], len(found) > limit
     if as_json:
         print_json([row(job) for job in shown])
@@ -123,7 +130,7 @@ def show(history: History, job: str, as_json: bool) -> None:
 
     JOB is its id or the beginning of it, its ARN, its name, or DISPATCH:NODE (its newest attempt).
     """
-    found = history.job(job)
+    found = the_job(history, job)
     report, cost = found.report(), _cost(found)
     if as_json:
         print_json(_all(found, report, cost))

@@ -16,7 +16,7 @@ import click
 from rich.live import Live
 from rich.text import Text
 
-from covalent_braket_plugin.cli.jobs.choosing import with_history
+from covalent_braket_plugin.cli.jobs.choosing import the_job, with_history
 from covalent_braket_plugin.cli.output import console, note, print_json, print_table
 from covalent_braket_plugin.errors import PlotError
 from covalent_braket_plugin.history import History
@@ -66,7 +66,7 @@ def metrics(
     """
     if picture is not None and picture.suffix.lower() not in SUFFIXES:
         raise click.UsageError(f"--plot {picture}: the name must end in {' or '.join(SUFFIXES)}.")
-    found = history.job(job)
+    found = the_job(history, job)
     points: list[Metric] = []
     read = (each for each in found.each_metric(follow) if not names or each.name in names)
     if follow:

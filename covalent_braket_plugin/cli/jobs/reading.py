@@ -10,8 +10,8 @@ from pathlib import Path
 import click
 
 from covalent_braket_plugin import tobj
-from covalent_braket_plugin.cli.jobs.choosing import clean, job_argument, with_history
-from covalent_braket_plugin.cli.output import json_option, note, print_json, print_table
+from covalent_braket_plugin.cli.jobs.choosing import clean, job_argument, the_job, with_history
+from covalent_braket_plugin.cli.output import json_option, note, print_json, print_table, working
 from covalent_braket_plugin.history import History
 from covalent_braket_plugin.history.hybrid_job import MAX_ARTIFACT_BYTES
 
@@ -41,7 +41,7 @@ def logs(history: History, job: str, follow: bool, as_json: bool) -> None:
     With --json each line is a JSON text. Ctrl-C ends only the reading, not the job.
     """
     try:
-        found = history.job(job)
+        found = the_job(history, job)
         if follow and not found.ended and found.started_at is None:
             note(f"{found.name} is {found.status}: its log begins when it runs.")
         for line in found.logs(follow=follow):
@@ -81,8 +81,9 @@ def result(history: History, job: str, timeout: float, output: Path | None, as_j
     failed or was cancelled the report is printed, and the exit code is 1. Load a pickle only if
     you trust the job that wrote it.
     """
-    found = history.job(job)
-    found.wait(timeout)
+    found = the_job(history, job)
+    with working(f"Waiting for {found.name} ..."):
+        found.wait(timeout)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, "value.tobj")
         found.save_value(file)
@@ -138,8 +139,9 @@ def artifacts(
     What is in the archive that is no plain file, or would lie outside of the directory, is left
     out with a warning.
     """
-    found = history.job(job)
-    files = found.artifact_files(max_bytes)
+    found = the_job(history, job)
+    with working(f"Reading the files of {found.name} ..."):
+        files = found.artifact_files(max_bytes)
     if missing := set(names) - {file.name for file in files}:
         raise click.ClickException(f"{found.name} left no file {', '.join(sorted(missing))}.")
     rows = [
@@ -148,7 +150,8 @@ def artifacts(
         if not names or file.name in names
     ]
     if download is not None and rows:
-        paths = found.download(download, *names, max_bytes=max_bytes)
+        with working(f"Writing into {download} ..."):
+            paths = found.download(download, *names, max_bytes=max_bytes)
         for each, path in zip(rows, paths, strict=True):
             each["path"] = str(path)
     if as_json:
