@@ -98,9 +98,14 @@ class JobState:
         return self.description.instance_type
 
     @property
+    def is_local(self) -> bool:
+        """Whether it is one of the local Braket, which has no console and charges nothing."""
+        return self._ctx.settings.local
+
+    @property
     def console_url(self) -> str:
         """Where the AWS console shows it; empty for a job of the local Braket, which has none."""
-        return "" if self._ctx.settings.local else failure.console_link(self.arn)
+        return "" if self.is_local else failure.console_link(self.arn)
 
     def live_url(self, environ: Mapping[str, str]) -> str:
         """Where the Covalent server of this machine shows its electron, if it runs.

@@ -97,6 +97,7 @@ def test_show_begins_with_the_report_of_a_failed_job(account: Account, failed: H
     assert "ValueError: not finite" in done.stdout
     assert "\nInstance: ml.m5.large\n" in done.stdout
     assert "\nCost: " in done.stdout
+    assert done.stdout.endswith(failed.traceback())
     shown = told(account, "show", f"{failed.dispatch_id}:0")
     assert shown["report"] == failed.report()
     assert {each["phase"] for each in shown["phases"]} >= {"queued", "running"}

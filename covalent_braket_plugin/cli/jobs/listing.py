@@ -14,6 +14,7 @@ from covalent_braket_plugin.cli.jobs.choosing import (
     the_job,
     with_history,
 )
+from covalent_braket_plugin.cli.money import LOCAL_NOTE, amount
 from covalent_braket_plugin.cli.output import json_option, note, print_json, print_table, working
 from covalent_braket_plugin.errors import BraketPluginError
 from covalent_braket_plugin.failure import braket_phases
@@ -180,8 +181,9 @@ def _cost(job: HybridJob) -> dict[str, Any]:
         spent = job.cost()
     except BraketPluginError as error:  # the rest is worth showing all the same
         return {"usd": None, "approximate": True, "text": f"not known: {error}"}
-    text = "not known." if spent.usd is None else f"{'about ' * spent.approximate}${spent.usd:.4f}"
-    text = " ".join((text, *spent.unknown))
+    notes = [*spent.unknown, *([LOCAL_NOTE] if job.is_local and spent.usd else [])]
+    text = ". ".join((amount(spent.usd, approximate=spent.approximate), " ".join(notes)))
+    text = text.removesuffix(". ")
     return {"usd": spent.usd, "approximate": spent.approximate, "text": text}
 
 
