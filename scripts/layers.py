@@ -129,8 +129,8 @@ ROOMS = {
         "covalent",
     ),
     "doctor": room(
-        "errors protocol settings aws jobs storage quotas slots permissions scopes braket images"
-        " roles",
+        "costs errors protocol settings aws jobs storage quotas slots permissions scopes braket"
+        " images roles",
         "cloudpickle covalent packaging",
     ),
     # What became of jobs, asked of the service; Covalent's records only for values.

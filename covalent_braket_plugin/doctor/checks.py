@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from covalent_braket_plugin.doctor import (
     bucket,
+    cost,
     device,
     image,
     place,
@@ -63,6 +64,7 @@ CHECKS: tuple[Check, ...] = (
     Check("own permissions", role.caller_permissions, ("identity",)),
     Check("image", image.image, ("identity",)),
     Check("device", device.device, ("identity",)),
+    Check("cost", cost.cost, ("settings",)),
     Check("quotas", quota.quota, ("identity",)),
     Check("free slots", quota.slots, ("quotas",)),
 )
@@ -79,6 +81,7 @@ TRIAL = Check(
         "role trust",
         "image",
         "device",
+        "cost",
     ),
     facts=False,
 )

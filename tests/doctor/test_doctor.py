@@ -538,6 +538,23 @@ def test_a_device_outside_its_window_is_a_warning_that_says_when_it_opens(
     assert "open until Mon 23 Nov" in found.found
 
 
+def test_a_qpu_without_max_cost_fails_with_what_it_costs(patient: Patient) -> None:
+    asked: dict[str, Any] = {"quantum_device": IBEX, "region": "eu-north-1", "local": True}
+    found = patient.look("cost", "trial job", **asked)
+    assert found["cost"].state == "failed"
+    assert "$0.0235 a shot" in found["cost"].found
+    assert "max_cost" in found["cost"].fix
+    assert found["trial job"].state == "skipped"
+    assert patient.see("cost", max_cost="none", **asked).state == "ok"
+
+
+def test_what_an_electron_may_cost_is_said(patient: Patient) -> None:
+    found = patient.see("cost", max_cost=1)
+    assert found.state == "ok"
+    assert "ml.m5.large, which costs $0.009583 at most" in found.found
+    assert "max_cost is $1.00" in found.found
+
+
 def test_a_device_inside_the_job_is_not_looked_up(patient: Patient) -> None:
     assert patient.see("device", quantum_device="local:pennylane/lightning.qubit").state == "ok"
 
