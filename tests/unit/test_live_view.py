@@ -239,3 +239,12 @@ def test_page_that_cannot_be_told_does_not_stop_the_others() -> None:
         return pages.times("d")
 
     assert virtual_time.run(story()) == [0]
+
+
+# --- sublattices -------------------------------------------------------------------------------
+
+
+def test_sublattice_names_the_dispatch_that_it_became() -> None:
+    inner = NodeRecord(0, "scan", "DISPATCHING", "local", BEGAN, None, sub_dispatch_id="inner")
+    (electron,) = seen(Board(), inner)["electrons"]
+    assert (electron["phase"], electron["sub_dispatch_id"]) == ("running", "inner")

@@ -17,7 +17,7 @@
       if (dispatch) {
         try {
           const told = await (await fetch(`/braket/api/dispatches/${dispatch}`)).json()
-          ours = asked === dispatch && told.electrons.some(each => each.executor === 'braket')
+          ours = asked === dispatch && told.electrons.some(each => each.executor === 'braket' || each.sub_dispatch_id)
         } catch { asked = '' }  // the server may be busy: ask again
       }
     }

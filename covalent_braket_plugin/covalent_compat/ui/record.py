@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -32,6 +32,7 @@ __all__ = [
 
 OURS = "braket"
 """Covalent's short name of our executor."""
+SUBLATTICE = ":sublattice:"
 FAILED = ("FAILED", "CANCELLED")
 ERROR_BYTES = 1024 * 1024
 SHORT_ERROR_CHARS = 2000
@@ -50,6 +51,7 @@ class NodeRecord:
         ended: When it ended (UTC); None if it has not.
         job_arn: The job that the executor noted; empty if none.
         error: Why it failed, shortened; empty if it did not.
+        sub_dispatch_id: The dispatch that a sublattice became; empty if it is none, or not yet.
     """
 
     node_id: int
@@ -60,6 +62,7 @@ class NodeRecord:
     ended: datetime | None
     job_arn: str = ""
     error: str = ""
+    sub_dispatch_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Record:
         workflow: The workflow's name.
         status: Covalent's word.
         began: When it was started (UTC); None if it was not.
-        nodes: Its nodes; not Covalent's own, whose names begin with a colon.
+        nodes: Its electrons and sublattices, without Covalent's own steps.
     """
 
     dispatch_id: str
@@ -79,11 +82,6 @@ class Record:
     status: str
     began: datetime | None
     nodes: Sequence[NodeRecord] = ()
-
-    @property
-    def ours(self) -> bool:
-        """Whether an electron of ours is in it."""
-        return any(node.executor == OURS for node in self.nodes)
 
 
 def recent(limit: int) -> list[Record]:
@@ -121,7 +119,7 @@ def read(dispatch_id: str) -> Record | None:
         failed = {numbers[node.node_id]: node for node in nodes if node.status in FAILED}
         files = _files(session, failed, ("error", "stderr"))
     errors = {failed[row].node_id: short_error(paths) for row, paths in files.items()}
-    told = [NodeRecord(**{**vars(node), "error": errors.get(node.node_id, "")}) for node in nodes]
+    told = [replace(node, error=errors.get(node.node_id, "")) for node in nodes]
     return Record(dispatch_id, found.name, found.status, _utc(found.started_at), told)
 
 
@@ -142,15 +140,41 @@ def _nodes(session: Any, lattice_row: int) -> tuple[list[NodeRecord], dict[int, 
             Job.job_handle,
         )
         .join(Job, Job.id == Electron.job_id)
-        .where(Electron.parent_lattice_id == lattice_row, ~Electron.name.startswith(":"))
+        .where(
+            Electron.parent_lattice_id == lattice_row,
+            ~Electron.name.startswith(":") | Electron.name.startswith(SUBLATTICE),
+        )
         .order_by(Electron.transport_graph_node_id)
     )
     rows = session.execute(query).all()
+    subs = _sub_dispatches(session, [row.id for row in rows if row.name.startswith(SUBLATTICE)])
     nodes = [
-        NodeRecord(row[1], row[2], row[3], row[4] or "", _utc(row[5]), _utc(row[6]), _arn(row[7]))
+        NodeRecord(
+            node_id=row.transport_graph_node_id,
+            name=row.name.removeprefix(SUBLATTICE),
+            status=row.status,
+            executor=row.executor or "",
+            began=_utc(row.started_at),
+            ended=_utc(row.completed_at),
+            job_arn=_arn(row.job_handle),
+            sub_dispatch_id=subs.get(row.id, ""),
+        )
         for row in rows
     ]
-    return nodes, {row[1]: row[0] for row in rows}
+    return nodes, {row.transport_graph_node_id: row.id for row in rows}
+
+
+def _sub_dispatches(session: Any, rows: list[int]) -> dict[int, str]:
+    from covalent_dispatcher._db.models import Lattice
+    from sqlalchemy import select
+
+    found: dict[int, str] = {}
+    for some in _parts(rows):
+        query = select(Lattice.electron_id, Lattice.dispatch_id).where(
+            Lattice.electron_id.in_(some)
+        )
+        found |= {row.electron_id: row.dispatch_id for row in session.execute(query)}
+    return found
 
 
 def _arn(handle: str | None) -> str:

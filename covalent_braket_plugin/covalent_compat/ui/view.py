@@ -22,7 +22,7 @@ POINTS = 500
 ALL_POINTS = 20_000
 """So many values at most are told in one answer, of all metrics together."""
 ERRORS_CHARS = 500_000
-PHASES = {"NEW_OBJECT": "waiting", "PENDING_REUSE": "waiting"}
+PHASES = {"NEW_OBJECT": "waiting", "PENDING_REUSE": "waiting", "DISPATCHING": "running"}
 """What Covalent's word means where the board knows nothing; others: the word itself."""
 
 
@@ -95,6 +95,7 @@ def _electron(node: NodeRecord, entry: Entry | None, now: datetime) -> dict[str,
         "last_line": entry.last_line if entry else "",
         "error": node.error or (entry.error if entry else ""),
         "cost_usd": entry.cost_usd if entry else None,
+        "sub_dispatch_id": node.sub_dispatch_id,
     }
 
 
