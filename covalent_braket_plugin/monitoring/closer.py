@@ -117,6 +117,8 @@ class Closer:
 
     def add(self, seen: Seen) -> None:
         """Look at a job while somebody watches its dispatch."""
+        if (known := self._looks.get(seen.job_arn)) is not None:
+            self._rounds.remove(known)
         look = self._looks[seen.job_arn] = _Look(seen, self._in_thread)
         self._rounds.add(look, FIRST_SECONDS)
 

@@ -208,6 +208,7 @@ class Follower:
 
     def follow(self, job_log: JobLog, age_seconds: float) -> None:
         """Follow the log of a job that was made so many seconds ago."""
+        self.leave(job_log.job_arn)  # if two wait for the same job, one follows its log
         followed = self._followed[job_log.job_arn] = _Followed(job_log, self)
         followed.earliest = self._clock() + YOUNGEST_SECONDS - age_seconds
         self._rounds.add(followed, max(0.0, FIRST_SECONDS - age_seconds))
