@@ -78,7 +78,8 @@ def cost(
 
     Jobs are found in the service by their tags, those of earlier attempts and of sublattices too.
     "About" stands before what is not settled: what still runs, and simulators whose results cannot
-    be read (s3:GetObject), which then count from their making to their end.
+    be read (s3:GetObject), which then count from their making to their end. Quantum tasks that were
+    made with boto3 and without the job's token are not the job's for Braket, and not seen here.
     """
     assignments = tuple(assignments)
 

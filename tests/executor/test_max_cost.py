@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
+import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +14,11 @@ from typing import Any
 
 import cloudpickle
 import pytest
+from click.testing import CliRunner
 from covalent._shared_files.exceptions import TaskRuntimeError
 
 from covalent_braket_plugin.braket import BraketExecutor
+from covalent_braket_plugin.cli import main
 from covalent_braket_plugin.errors import CostLimitError, SettingError
 from tests.support.braket_server import BraketServer
 from tests.support.price_list import csv_of
@@ -151,8 +156,25 @@ def spends(file: str) -> None:
             ' "source": "OPENQASM 3.0; qubit[1] q; bit[1] b; b[0] = measure q[0];", "inputs": {}}',
             outputS3Bucket=bucket,
             outputS3KeyPrefix="tasks",
+            jobToken=os.environ["AMZN_BRAKET_JOB_TOKEN"],  # as the SDK does: a task of this job
         )
     raise ValueError("not converged")
+
+
+async def test_a_job_on_a_qpu_costs_what_was_counted_in_it(bench: Bench) -> None:
+    (bench.place / "runs.bucket").write_text(bench.server.info["bucket"])
+    braket = bench.server.client("braket", "eu-north-1")
+    before = {job["jobArn"] for job in braket.search_jobs(filters=[])["jobs"]}
+    with pytest.raises(TaskRuntimeError, match="not converged"):
+        await bench.run(spends, quantum_device=GARNET, max_cost=2, time_limit=60)
+    (arn,) = {job["jobArn"] for job in braket.search_jobs(filters=[])["jobs"]} - before
+    billed = braket.get_job(jobArn=arn)["billableDuration"] / 1000
+    command = ["cost", "--no-config", "--set", "local=yes", "--json", arn]
+    done = await asyncio.to_thread(CliRunner().invoke, main, command)
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found["usd"] == pytest.approx(2 * (0.30 + 100 * 0.001) + billed / 60 * 0.01)
+    assert [part["unit"] for part in found["jobs"][0]["parts"]] == ["hour", "task", "shot"]
 
 
 async def test_attempts_share_one_limit_and_too_little_left_ends_them(bench: Bench) -> None:
