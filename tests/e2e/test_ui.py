@@ -57,9 +57,14 @@ def show(mark: str) -> Any:
     return total(1, y=2), breaks(HOSTILE), waits(mark)
 
 
+@ct.electron(executor="local")
+def home(x: int) -> dict[str, int]:
+    return {"at home": x}
+
+
 @ct.lattice(executor="local", workflow_executor="local")
 def small(x: int) -> Any:
-    return total(x, y=2)
+    return home(x)
 
 
 @dataclass(frozen=True)
@@ -144,7 +149,10 @@ def test_panel_links_to_the_live_page_of_the_chosen_electron(page: Browser, show
 def test_dispatch_shows_its_result(page: Browser, stage: Stage, shown: Shown) -> None:
     stage.result(shown.small)
     page.open(f"{shown.url}/{shown.small}")
-    page.sees("'total': 3", "[data-testid=latticedispatchoverview]")
+    page.sees("'at home': 1", "[data-testid=latticedispatchoverview]")
+    page.click_node("Home")  # an electron of another executor
+    assert "def home(" in page.sees("'at home': 1", "[data-testid=nodeDrawer]")
+    assert not page.texts("#braket-live")
 
 
 # --- the live page -------------------------------------------------------------------------------
@@ -180,7 +188,7 @@ def test_live_page_counts_electrons_and_leads_from_one_to_another(
     page.find("#list .row", "total").send_keys(Keys.ENTER)
     page.sees("total", "#detail h2")
     page.find("#all").click()
-    page.sees(shown.small, "#list")
+    assert shown.small not in page.sees(shown.show, "#list")  # it is not on Braket
 
 
 def test_live_page_fits_on_a_phone(page: Browser, shown: Shown) -> None:
