@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from covalent_braket_plugin.failure.classes import FailureClass
-from covalent_braket_plugin.failure.denied import denied_in
+from covalent_braket_plugin.failure.denied import NOT_ENTITLED, denied_in
 
 __all__ = ["advice", "missing"]
 
@@ -49,12 +49,13 @@ def missing(text: str, *, in_job: bool, short: bool = False) -> str:
     if denied is None:
         return ""
     whose = "the job's role" if in_job else "the caller (Covalent's server)"
-    what = denied.action or "the call's action"
+    if not denied.action:
+        return ""
     if short:
-        return f"{whose} lacks {what}" if denied.action else ""
+        return f"{whose} lacks {denied.action}"
     on = f" on {denied.resource}" if denied.resource else ""
     who = f", which is {denied.who}" if denied.who else ""
-    return f"{what}{on}, for {whose}{who}"
+    return f"{denied.action}{on}, for {whose}{who}"
 
 
 def advice(kind: FailureClass, text: str, *, in_job: bool) -> str:
@@ -66,7 +67,7 @@ def advice(kind: FailureClass, text: str, *, in_job: bool) -> str:
         in_job: Whether it happened in the job.
     """
     if kind is FailureClass.PERMISSIONS:
-        return _permissions(in_job) if denied_in(text) else _CREDENTIALS
+        return _permissions(text, in_job) if denied_in(text) else _CREDENTIALS
     if kind is FailureClass.QUOTA:
         return _QUOTA_IN_JOB if in_job else _QUOTA
     if kind is FailureClass.ENVIRONMENT:
@@ -77,7 +78,14 @@ def advice(kind: FailureClass, text: str, *, in_job: bool) -> str:
     return _ADVICE.get(kind, "")
 
 
-def _permissions(in_job: bool) -> str:
+def _permissions(text: str, in_job: bool) -> str:
+    if NOT_ENTITLED in text:
+        return "AWS has to admit the account to that first: ask AWS's support."
+    if "explicit deny" in text:
+        return (
+            "a policy denies it expressly, which no permission outweighs: change the policy that "
+            "the message speaks of."
+        )
     whom, policy = ("the job's role", "role") if in_job else ("that identity", "caller")
     return (
         f"allow it to {whom}: `covalent-braket policy {policy}` prints what is needed, "

@@ -160,7 +160,7 @@ def class_of(
         return FailureClass.TIME_LIMIT
     if outcome is None:
         return _of_reason(job.failure_reason if job is not None else "")
-    if outcome.error is None:
+    if outcome.error is None or outcome.status == "terminated":
         return FailureClass.INFRASTRUCTURE
     return _of_error(outcome.error)
 

@@ -12,13 +12,16 @@ from dataclasses import dataclass
 
 from covalent_braket_plugin.permissions import CALLER, PUSHER, ROLE
 
-__all__ = ["Denied", "aws_error_in", "denied_in"]
+__all__ = ["NOT_ENTITLED", "Denied", "aws_error_in", "denied_in"]
 
 _SENTENCE = re.compile(r"not authorized to perform:? ([\w-]+:\w+)")
 _RESOURCE = re.compile(r'on (?:the )?resource:? "?([^\s",]+)')
 _WHO = re.compile(r"User: (arn:\S+) is not")
 _ANSWER = re.compile(r"An error occurred \((\w+)\) when calling the (\w+) operation")
 _OURS = re.compile(r"\b(\w+) was refused: (\w+): ")
+
+NOT_ENTITLED = "account is not authorized to use this resource"
+"""Of Braket, with the same code: no policy of the account's own is to blame."""
 
 _CODES = frozenset(
     {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "403"}
@@ -69,18 +72,14 @@ def aws_error_in(text: str) -> tuple[str, str]:
     return "", ""
 
 
-def denied_in(text: str, operation: str = "") -> Denied | None:
-    """Find the permission that is missing in an error's text; None if it is about something else.
-
-    Args:
-        text: The text.
-        operation: The operation, such as ``GetObject``, where more is known than the text says.
-    """
-    code, named = aws_error_in(text)
+def denied_in(text: str) -> Denied | None:
+    """Find the permission that an error says is missing; None if it is about something else."""
+    code, operation = aws_error_in(text)
     sentence = _SENTENCE.search(text)
     if sentence is None and code not in _CODES:
         return None
-    action = sentence[1] if sentence else _ACTIONS.get(operation or named, "")
+    guess = "" if NOT_ENTITLED in text else _ACTIONS.get(operation, "")
+    action = sentence[1] if sentence else guess
     return Denied(action, _first(_RESOURCE, text), _first(_WHO, text))
 
 

@@ -164,6 +164,8 @@ def _what_happened(job: Job | None, outcome: Outcome | None, name: str, node_id:
     if error is None:
         return f"{_call(own)} did not run, because an electron packed with it failed"
     where = _PHASES.get(error.phase, error.phase)
+    if outcome.status == "terminated" and error.phase != "terminated":
+        where += ", told to stop"
     failed = f"{_call(error.name or name)} failed {where}: {error.type}: {error.message}"
     if error.node_id is None or node_id is None or error.node_id == node_id:
         return failed

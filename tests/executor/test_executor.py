@@ -472,6 +472,7 @@ def test_odd_names_in_the_configuration_do_no_harm() -> None:
             assert BraketExecutor(**ct.get_config("executors.braket")).to_dict()
     finally:
         for name in config:
+            ct.set_config(f"executors.braket.{name}", "")  # in the file, which others read
             ct.get_config("executors.braket").pop(name, None)
 
 

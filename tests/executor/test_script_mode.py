@@ -90,7 +90,7 @@ async def test_credentials_and_a_region_are_enough(account: Account) -> None:
     job = account.owner("braket").get_job(jobArn=summary["jobArn"])
     assert set(job["algorithmSpecification"]) == {"scriptModeConfig"}
     assert job["roleArn"].startswith(f"arn:aws:iam::{account.number}:role/service-role/")
-    assert account.objects() == []
+    assert account.objects() == ["outcome.json"]
 
 
 async def test_the_usual_bucket_is_not_used_if_another_account_has_made_it(

@@ -210,6 +210,28 @@ def test_missing_permission_is_known_from_the_operation_if_s3_says_no_more() -> 
     assert "\nMissing: s3:GetObject, for the job's role\n" in said
 
 
+def test_account_that_braket_does_not_admit_lacks_no_permission_of_its_own() -> None:
+    text = "This account is not authorized to use this resource. Please contact customer support"
+    error = refused(errors.AccessError, "AccessDeniedException", "CreateJob", text)
+    said = str(failure.explained(error))
+    assert said.startswith("Permissions: CreateJob was refused")
+    assert "Missing" not in said
+    assert "AWS's support" in said
+
+
+def test_express_denial_is_not_answered_with_a_permission() -> None:
+    text = DENIED.replace("because no identity-based policy allows", "with an explicit deny in")
+    said = failure.report(JOB, outcome(ErrorData("ClientError", text)))
+    assert "which no permission outweighs" in said
+
+
+def test_electron_that_raised_because_it_was_told_to_stop_is_not_to_blame() -> None:
+    stopped = replace(outcome(ErrorData("KeyboardInterrupt", "")), status="terminated")
+    text = failure.report(JOB, stopped)
+    assert text.startswith("Infrastructure: f() failed in the electron, told to stop: ")
+    assert failure.kind_of(stopped, "FAILED", ()) == "infrastructure"
+
+
 def test_credentials_that_are_not_taken_are_no_missing_permission() -> None:
     text = "An error occurred (ExpiredToken) when calling the PutObject operation: expired"
     said = failure.report(JOB, outcome(ErrorData("ClientError", text)))
