@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import webbrowser
-from collections.abc import Coroutine, Iterator
+from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +24,7 @@ from covalent_braket_plugin.history import archive, following, values
 from covalent_braket_plugin.history.archive import ArtifactFile
 from covalent_braket_plugin.history.items import Item, item_of_file, items_of
 from covalent_braket_plugin.history.state import JobState
-from covalent_braket_plugin.monitoring import metrics
+from covalent_braket_plugin.monitoring import metrics, plots
 from covalent_braket_plugin.monitoring.lines import Metric
 from covalent_braket_plugin.monitoring.logs import Line
 from covalent_braket_plugin.pipeline import Context
@@ -163,6 +163,19 @@ class HybridJob(JobState):
             AwsError: AWS refused or did not answer.
         """
         return metrics.metrics_of(self._lines(follow))
+
+    def plot(self, path: str | Path, *, exact: Mapping[str, float] | None = None) -> None:
+        """Draw its metrics into a file, one panel below the other.
+
+        Args:
+            path: A ``.png`` or ``.svg`` file.
+            exact: By metric, a value that it should reach: drawn as a dashed line.
+
+        Raises:
+            PlotError: There is nothing to draw, or the file is to be of another kind.
+            AwsError: AWS refused or did not answer.
+        """
+        plots.plot(self.metrics(), Path(path), title=self.name, exact=exact)
 
     def results(self) -> list[Item]:
         """List what the electron returned: a dictionary's entries by name, else one ``result``.

@@ -106,6 +106,9 @@ def test_metrics_are_drawn_here_or_into_a_file(
     assert "-1.125┤" in result.stdout
     assert f"drawn into {picture}" in result.stderr
     assert "<!-- gradient -->" in picture.read_text()
+    by_python = tmp_path / "same.svg"
+    ended.plot(str(by_python))
+    assert by_python.read_bytes() == picture.read_bytes()
 
 
 def test_what_cannot_be_drawn_or_found_is_said(account: Account, ended: HybridJob) -> None:
