@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
+
 from covalent_braket_plugin.failure.classes import FailureClass
 from covalent_braket_plugin.failure.denied import NOT_ENTITLED, denied_in
+from covalent_braket_plugin.permissions import ROLE
 
 __all__ = ["advice", "missing"]
 
@@ -86,8 +89,19 @@ def _permissions(text: str, in_job: bool) -> str:
             "a policy denies it expressly, which no permission outweighs: change the policy that "
             "the message speaks of."
         )
+    denied = denied_in(text)
+    if in_job and denied is not None and denied.action and not _ours(denied.action):
+        return (
+            "allow it to the job's role beside what `covalent-braket policy role` prints: your "
+            "electron asks for it, this package does not."
+        )
     whom, policy = ("the job's role", "role") if in_job else ("that identity", "caller")
     return (
         f"allow it to {whom}: `covalent-braket policy {policy}` prints what is needed, "
         "`covalent-braket doctor` says what is missing."
     )
+
+
+def _ours(action: str) -> bool:
+    """Whether the policy of the job's role that we print allows it on anything."""
+    return any(fnmatchcase(action, granted) for grant in ROLE for granted in grant.actions)

@@ -166,7 +166,8 @@ def _what_happened(job: Job | None, outcome: Outcome | None, name: str, node_id:
     where = _PHASES.get(error.phase, error.phase)
     if outcome.status == "terminated" and error.phase != "terminated":
         where += ", told to stop"
-    failed = f"{_call(error.name or name)} failed {where}: {error.type}: {error.message}"
+    said = f"{error.type}: {error.message}" if error.message else error.type
+    failed = f"{_call(error.name or name)} failed {where}: {said}"
     if error.node_id is None or node_id is None or error.node_id == node_id:
         return failed
     return f"{_call(own)} did not run, because {failed}"

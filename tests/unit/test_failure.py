@@ -232,6 +232,18 @@ def test_electron_that_raised_because_it_was_told_to_stop_is_not_to_blame() -> N
     assert failure.kind_of(stopped, "FAILED", ()) == "infrastructure"
 
 
+def test_permission_that_only_the_users_code_asks_for_is_not_said_to_be_printed() -> None:
+    text = f"User: {ROLE} is not authorized to perform: dynamodb:GetItem on resource: t"
+    said = failure.report(JOB, outcome(ErrorData("ClientError", text)))
+    assert "Missing: dynamodb:GetItem on t, " in said
+    assert "your electron asks for it, this package does not" in said
+
+
+def test_exception_without_a_message_is_named_alone() -> None:
+    said = failure.report(JOB, outcome(ErrorData("MemoryError", "")))
+    assert said.startswith("Out of memory: f() failed in the electron: MemoryError\n")
+
+
 def test_credentials_that_are_not_taken_are_no_missing_permission() -> None:
     text = "An error occurred (ExpiredToken) when calling the PutObject operation: expired"
     said = failure.report(JOB, outcome(ErrorData("ClientError", text)))
