@@ -250,10 +250,12 @@ class HybridJob(JobState):
         Raises:
             AwsError: Braket refused or did not answer.
         """
+        from covalent_braket_plugin.costs.measured import measured
         from covalent_braket_plugin.costs.prices import prices
         from covalent_braket_plugin.costs.spending import spent
 
-        return spent(self.description, self.quantum_tasks(), prices())
+        tasks = measured(self.quantum_tasks(), self._ctx.jobs.clients)
+        return spent(self.description, tasks, prices())
 
     # --- what can be done with it ----------------------------------------------------------------
 

@@ -17,6 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from covalent_braket_plugin.cli import main
+from covalent_braket_plugin.cli.jobs.choosing import clean
 from covalent_braket_plugin.history import HybridJob
 from tests.history.conftest import Account
 from tests.support.braket_server import BraketServer, eventually
@@ -149,6 +150,10 @@ def test_logs_are_whole_in_a_pipe(account: Account, completed: HybridJob) -> Non
     assert STEERING in run(account, "logs", completed.id).stdout.splitlines()
     lines = run(account, "logs", completed.id, "--json").stdout.splitlines()
     assert STEERING in [json.loads(line) for line in lines]
+
+
+def test_what_steers_a_terminal_is_taken_out_for_one() -> None:
+    assert clean(f"{STEERING}\tx\n\x1b[31mred\x1b[0m\r\x9b2J") == "]0;titlered\tx\nred2J"
 
 
 def test_rename_cancel_and_delete_say_what_they_did(account: Account) -> None:

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import io
+import pickle
 import time
+import uuid
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from covalent_braket_plugin import tobj
 from covalent_braket_plugin.errors import (
+    DigestError,
     IntegrityError,
     JobCancelledError,
     JobFailedError,
     JobNotEndedError,
     ResultGoneError,
     SettingError,
+    VersionMismatchError,
 )
-from covalent_braket_plugin.history import HybridJob
+from covalent_braket_plugin.history import HybridJob, values
+from covalent_braket_plugin.protocol import Versions
 from tests.history.conftest import Account
 from tests.support.braket_server import BraketServer
 
@@ -160,7 +167,7 @@ async def test_a_job_is_cancelled_where_an_event_loop_runs_as_in_notebooks(
     account: Account,
 ) -> None:
     job = account.history.job(account.make(dispatch_id="d", node_id="0"))
-    assert job.cancel() is True
+    assert job.cancel() is (job.status == "CANCELLED")
 
 
 def test_a_job_that_completed_is_not_cancelled_any_more(completed: HybridJob) -> None:
@@ -195,3 +202,38 @@ def test_a_log_is_read_although_the_service_throttles(
     # botocore itself asks three times.
     local_braket.faults({"operation": "logs:GetLogEvents", "kind": "throttle", "times": 4})
     assert "angle 1.5" in list(completed.logs())
+
+
+def test_a_value_that_was_changed_in_s3_is_not_loaded(account: Account) -> None:
+    job = account.job_of(energy, 1.0)
+    keys = job.description.keys
+    file = {"Bucket": keys.bucket, "Key": keys.value(0)}
+    s3 = account.owner("s3")
+    data = s3.get_object(**file)["Body"].read()
+    s3.put_object(**file, Body=data[:-4] + b"AAAA")
+    with pytest.raises(DigestError, match="is not used"):
+        job.result()
+
+
+def test_a_value_of_another_python_is_not_loaded(tmp_path: Path) -> None:
+    file = tmp_path / "value.tobj"
+    with file.open("wb") as target:
+        pickled = io.BytesIO(pickle.dumps(1))
+        tobj.write(target, pickled, text="1", name="", versions=Versions("3.9.1", "2.2.1"))
+    with pytest.raises(VersionMismatchError, match=r"pickled by Python 3\.9\.1"):
+        values.load(file, "energy-0-1")
+
+
+def test_a_job_that_points_elsewhere_deletes_nothing(account: Account) -> None:
+    dispatch_id = str(uuid.uuid4())
+    elsewhere = "s3://somebody-elses/covalent/all/manifest.json"
+    arn = account.make(
+        "odd-0-1",
+        hyperparameters={"covalent_manifest": elsewhere},
+        dispatch_id=dispatch_id,
+        node_id="0",
+    )
+    job = account.history.job(arn)
+    job.wait(20)
+    with pytest.raises(IntegrityError, match="nothing is deleted"):
+        job.delete()

@@ -74,8 +74,8 @@ def job_argument(command: Command) -> Command:
 
 
 def clean(text: str) -> str:
-    """Take out what could steer a terminal; lines and tabs stay."""
-    return "\n".join(_CONTROL.sub("", line) for line in text.split("\n"))
+    """Take out what could steer or colour a terminal; lines and tabs stay."""
+    return "\n".join(_CONTROL.sub("", click.unstyle(line)) for line in text.split("\n"))
 
 
 def moment(text: str) -> datetime:
