@@ -6,7 +6,7 @@ from covalent_braket_plugin import aws, local_endpoint
 from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.pipeline import Context
-from covalent_braket_plugin.settings import Settings, check_one, with_local, with_region
+from covalent_braket_plugin.settings import Settings, check_one, with_local
 from covalent_braket_plugin.storage import Storage
 
 __all__ = ["connect"]
@@ -32,5 +32,5 @@ def connect(settings: Settings) -> Context:
     if settings.region:
         check_one("region", settings.region)
     clients = aws.clients_for(settings)
-    settings = with_region(settings, clients.region)
+    # That jobs of these settings could run in this region is not asked for.
     return Context(settings, Jobs(clients), Storage(clients), local_pid)

@@ -19,6 +19,8 @@ from covalent_braket_plugin.history import History, HybridJob
 from tests.support.braket_server import BraketServer, eventually
 
 REGION = "us-west-2"
+GARNET = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+"""Runs one job at a time: the others never start before they are cancelled."""
 
 
 @dataclass
@@ -28,6 +30,7 @@ class Account:
     server: BraketServer
     folder: Path
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(4))
+    region: str = REGION
     number: str = field(default_factory=lambda: str(uuid.uuid4().int)[:12])
 
     def __post_init__(self) -> None:
@@ -36,7 +39,7 @@ class Account:
         keys.write_text(text)
         self.settings: dict[str, Any] = {
             "endpoint_url": self.server.endpoint_url,
-            "region": REGION,
+            "region": self.region,
             "credentials": str(keys),
         }
         self.options = [f"--set={name}={value}" for name, value in self.settings.items()]
@@ -47,7 +50,7 @@ class Account:
 
     def owner(self, service: str) -> Any:
         """A client of the account's owner, who looks at what came of things."""
-        return self.server.client(service, REGION, access_key=self.number)
+        return self.server.client(service, self.region, access_key=self.number)
 
     def executor(self, **more: Any) -> BraketExecutor:
         options = {"keep_payload": True, "poll_freq": 0.3, **self.settings, **more}
@@ -81,8 +84,8 @@ class Account:
     def make(self, name: str = "made-up-0-1", *, hyperparameters: Any = None, **tags: str) -> str:
         """Make a job that is cancelled at once."""
         braket = self.owner("braket")
-        bucket = f"amazon-braket-{REGION}-{self.number}"
-        place = {"LocationConstraint": REGION}
+        bucket = f"amazon-braket-{self.region}-{self.number}"
+        place = {"LocationConstraint": self.region}
         s3 = self.owner("s3")
         with contextlib.suppress(s3.exceptions.BucketAlreadyOwnedByYou):
             s3.create_bucket(Bucket=bucket, CreateBucketConfiguration=place)
@@ -94,6 +97,7 @@ class Account:
             outputDataConfig={"s3Path": f"s3://{bucket}/out"},
             roleArn=role,
             hyperParameters=hyperparameters or {},
+            **({"deviceConfig": {"device": GARNET}} if self.region in GARNET else {}),
         )
         arn = str(braket.create_job(**request)["jobArn"])
         with contextlib.suppress(braket.exceptions.ConflictException):  # it was faster
