@@ -108,8 +108,14 @@ def _totals(told: Json, left_out: Sequence[Json]) -> str:
         began, now = (datetime.fromisoformat(told[name]) for name in ("began", "now"))
         parts.append(_duration((now - began).total_seconds()))
     if told["cost_usd"] is not None:
-        parts.append(f"cost so far {_usd(told['cost_usd'])}")
+        free = " on AWS, nothing here" if any(map(_local, told["electrons"])) else ""
+        parts.append(f"cost so far {_usd(told['cost_usd'])}{free}")
     return "; ".join(parts)
+
+
+def _local(electron: Json) -> bool:
+    """Whether its job is one of the local Braket: the AWS console shows those of AWS."""
+    return bool(electron["job_arn"]) and not electron["console_url"]
 
 
 def _metrics(metrics: Mapping[str, Sequence[Sequence[Any]]]) -> str:

@@ -26,6 +26,8 @@ def electron(node_id: int = 0, **changes: Any) -> dict[str, Any]:
         "last_line": "",
         "error": "",
         "cost_usd": None,
+        "job_arn": "",
+        "console_url": "",
         "metrics": {},
     }
     return {**usual, **changes}
@@ -93,6 +95,14 @@ def test_what_electrons_print_never_reaches_the_terminal_as_commands() -> None:
     assert not set(shown) & set("\x07\x9b\u202e\r\x00")
     assert shown.count("\x1b") == escapes  # our own colours only
     assert "[red]" in shown
+
+
+def test_what_jobs_of_the_local_braket_would_cost_is_said_to_be_nothing_here() -> None:
+    on_aws = electron(job_arn="arn:aws:braket:...", console_url="https://console.aws.amazon.com")
+    assert "cost so far $0.0012" in drawn(told(on_aws, cost_usd=0.0012))
+    assert "nothing here" not in drawn(told(on_aws, cost_usd=0.0012))
+    local = electron(job_arn="arn:aws:braket:...")
+    assert "cost so far $0.0012 on AWS, nothing here" in drawn(told(local, cost_usd=0.0012))
 
 
 def test_lines_say_what_is_new_and_nothing_twice() -> None:
