@@ -274,12 +274,13 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> JobSummary:
         created = datetime.fromisoformat(data.get("created") or now())
         shared.scheduler(clients).adopt(arn, ctx.settings.classical_device)
         watcher = shared.watcher(clients, Asker(make))
-        with _in_sight(make, ctx, data, created) as heard:
+        kind = _kind(ctx, data)
+        with _in_sight(make, ctx, data, created, watcher.lasts(kind)) as heard:
             return await watcher.wait(
                 arn,
                 created,
                 ctx.settings.poll_freq,
-                kind=_kind(ctx, data),
+                kind=kind,
                 patience_seconds=ctx.settings.give_up_after,
                 heard=heard,
             )
@@ -293,7 +294,11 @@ async def wait(make: ContextMaker, data: dict[str, Any]) -> JobSummary:
 
 
 def _in_sight(
-    make: ContextMaker, ctx: Context, data: dict[str, Any], created: datetime
+    make: ContextMaker,
+    ctx: Context,
+    data: dict[str, Any],
+    created: datetime,
+    lasts: float | None,
 ) -> contextlib.AbstractContextManager[Callable[[JobSummary], None] | None]:
     if not node_log.in_server():
         return contextlib.nullcontext()
@@ -302,6 +307,7 @@ def _in_sight(
         job_arn=data["job_arn"],
         job_name=data.get("job_name", ""),
         created=created,
+        lasts=lasts,
         dispatch_id=dispatch_id,
         node_id=node_id,
         log_group=ctx.settings.log_group_name,

@@ -162,6 +162,11 @@ class Watcher(Generic[D]):
             watch.pause = watch.next_at - watch.started
             self._changed.set()
 
+    def lasts(self, kind: str) -> float | None:
+        """Tell after how many seconds all jobs of a kind had ended; None if none has yet."""
+        known = self._durations.of(kind)
+        return known.latest if known else None
+
     def end_of(self, job_arn: str) -> D | None:
         """Tell how a job ended that was waited for, if that is remembered."""
         return self._ends.get(job_arn)

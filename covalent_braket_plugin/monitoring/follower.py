@@ -34,6 +34,8 @@ CALLS_PER_SECOND = 2.0
 FIRST_SECONDS = 5.0
 """A job is that old before its log is asked for; or younger, if one hears that it still runs."""
 YOUNGEST_SECONDS = 2.5
+SHORT_SECONDS = 10.0
+"""A job that is expected to end so soon is followed only if it does not."""
 SHORTEST_SECONDS = 2.0
 LONGEST_SECONDS = 15.0
 WATCHED_SECONDS = 5.0
@@ -206,12 +208,24 @@ class Follower:
         self._not_before = float("-inf")
         self._warned = False
 
-    def follow(self, job_log: JobLog, age_seconds: float) -> None:
-        """Follow the log of a job that was made so many seconds ago."""
+    def follow(
+        self, job_log: JobLog, age_seconds: float, expected_seconds: float | None = None
+    ) -> None:
+        """Follow the log of a job.
+
+        Args:
+            job_log: Which one.
+            age_seconds: So many seconds ago it was made.
+            expected_seconds: So long such jobs last; None if that is not known. Of one that will
+                end in a moment there is nothing to follow, unless somebody watches.
+        """
+        short = expected_seconds is not None and expected_seconds <= SHORT_SECONDS
+        wait = expected_seconds if short and not watched(job_log.dispatch_id) else None
+        first, youngest = wait or FIRST_SECONDS, wait or YOUNGEST_SECONDS
         self.leave(job_log.job_arn)  # if two wait for the same job, one follows its log
         followed = self._followed[job_log.job_arn] = _Followed(job_log, self)
-        followed.earliest = self._clock() + YOUNGEST_SECONDS - age_seconds
-        self._rounds.add(followed, max(0.0, FIRST_SECONDS - age_seconds))
+        followed.earliest = self._clock() + youngest - age_seconds
+        self._rounds.add(followed, max(0.0, first - age_seconds))
 
     def heard(self, job_arn: str, job_name: str, *, queued: bool) -> None:
         """Take note of a job's name, and whether it runs: a queued one has no log yet."""

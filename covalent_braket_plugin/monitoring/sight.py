@@ -27,6 +27,7 @@ class Sight:
         job_arn: The job.
         job_name: Its name; empty if that is not known yet.
         created: When it was made, or before (UTC).
+        lasts: How many seconds such jobs last; None if that is not known.
         dispatch_id: The dispatch that its electron is of.
         node_id: The electron's node.
         log_group: Where its log is.
@@ -37,6 +38,7 @@ class Sight:
     job_arn: str
     job_name: str
     created: datetime
+    lasts: float | None
     dispatch_id: str
     node_id: int
     log_group: str
@@ -69,7 +71,8 @@ def in_sight(
         phases.heard(sight.dispatch_id, sight.node_id, job)
         follower.heard(job.arn, job.name, queued=job.status == "QUEUED")
 
-    follower.follow(job_log, (datetime.now(UTC) - sight.created).total_seconds())
+    age_seconds = (datetime.now(UTC) - sight.created).total_seconds()
+    follower.follow(job_log, age_seconds, sight.lasts)
     closer.add(seen)
     try:
         yield heard

@@ -12,6 +12,7 @@ import pytest
 
 from covalent_braket_plugin import aws
 from covalent_braket_plugin.monitoring import follower as module
+from covalent_braket_plugin.monitoring import watched
 from covalent_braket_plugin.monitoring.board import BOARD
 from covalent_braket_plugin.monitoring.follower import Follower, JobLog
 from covalent_braket_plugin.settings import Settings, with_local
@@ -138,6 +139,24 @@ async def test_young_job_is_asked_about_only_if_it_is_heard_to_run_on(logged: Lo
     following.leave(logged.arn)
     following.follow(logged.job_log(), module.YOUNGEST_SECONDS)
     following.heard(logged.arn, logged.name, queued=False)
+    await logged.says("one\n", 2)
+    following.leave(logged.arn)
+
+
+async def test_job_that_will_end_in_a_moment_is_followed_only_if_it_does_not_or_is_watched(
+    logged: Logged,
+) -> None:
+    await asyncio.to_thread(logged.say, "one")
+    following = Follower(quickly)
+    following.follow(logged.job_log(), 4.0, expected_seconds=6.0)
+    following.heard(logged.arn, logged.name, queued=False)
+    await asyncio.sleep(1.0)
+    assert await asyncio.to_thread(calls, logged.server) == {}
+    await logged.says("one\n", 5)
+    following.leave(logged.arn)
+    logged.text = ""
+    watched.note(logged.node[0])
+    following.follow(logged.job_log(), OLD / 10, expected_seconds=9.0)
     await logged.says("one\n", 2)
     following.leave(logged.arn)
 
