@@ -33,6 +33,7 @@ WORKER_MODULES = (
     "payload",
     "steps",
     "budget",
+    "budget_hooks",
     "runtime",
     "descendants",
     "supervisor",

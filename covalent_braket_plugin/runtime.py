@@ -26,7 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from covalent_braket_plugin import budget, payload, steps
+from covalent_braket_plugin import budget, budget_hooks, payload, steps
 from covalent_braket_plugin.errors import BraketPluginError, CostLimitError
 from covalent_braket_plugin.protocol import (
     EXIT_ELECTRON_FAILED,
@@ -94,7 +94,7 @@ def run_directory(directory: Path) -> int:
     error = None
     try:
         if manifest.budget is not None:
-            budget.install(manifest.budget, directory)
+            budget_hooks.install(manifest.budget, directory)
         for call in manifest.calls:
             run.call = call
             _run_call(run, call)
@@ -255,7 +255,9 @@ def _user_frames(problem: BaseException) -> TracebackType | None:
     return trace if trace is not None else problem.__traceback__
 
 
-_OWN_FILES = {__file__, budget.__file__, payload.__file__, steps.__file__}
+_OWN_FILES = {
+    module.__file__ for module in (sys.modules[__name__], budget, budget_hooks, payload, steps)
+}
 _PACKAGE_DIRS = frozenset({"site-packages", "dist-packages"})
 _LIBRARY_DIRS = tuple(
     path for key, path in sysconfig.get_paths().items() if key in ("stdlib", "purelib", "platlib")

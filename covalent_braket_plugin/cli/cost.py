@@ -18,6 +18,7 @@ from covalent_braket_plugin.cli.money import LOCAL_NOTE, amount, print_source
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
 from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.costs.measured import measured
+from covalent_braket_plugin.costs.parts import Part
 from covalent_braket_plugin.costs.prices import Prices, prices
 from covalent_braket_plugin.costs.spending import Spent, spent, summed
 from covalent_braket_plugin.covalent_compat import store
@@ -174,16 +175,25 @@ def _print(bills: Sequence[_Bill], total: Spent) -> None:
         click.echo("It has no jobs: nothing was charged.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for column in ("Electron", "Node", "Attempt", "Status", "Instance", "Quantum tasks", "Cost"):
+    columns = ("Workflow", "Electron", "Node", "Attempt", "Status", "Instance", "Quantum tasks")
+    for column in (*columns, "Cost"):
         table.add_column(column, overflow="fold")
     for bill in bills:
         table.add_row(*_cells(bill))
     table.add_section()
-    table.add_row("Total", "", "", "", "", "", amount(total.usd, approximate=total.approximate))
+    table.add_row(
+        "Total", *[""] * (len(columns) - 1), amount(total.usd, approximate=total.approximate)
+    )
     console().print(table)
     click.echo()
     for sentence in total.unknown:
         click.echo(f"{sentence} It is not in the total.")
+
+
+def _said(part: Part) -> str:
+    if part.unit == "minute":  # the note begins with how many tasks took so long
+        return f"{part.what}: {part.note.partition(',')[0]}, {part.quantity * 60:.1f} s"
+    return f"{part.what}: {part.quantity:.10g} {part.unit}{'s' if part.quantity != 1 else ''}"
 
 
 def _cells(bill: _Bill) -> list[str]:
@@ -191,8 +201,9 @@ def _cells(bill: _Bill) -> list[str]:
     instance = [part for part in bill.spent.parts if part.unit == "hour"]
     seconds = sum(part.quantity for part in instance) * 3600
     tasks = [part for part in bill.spent.parts if part.unit != "hour"]
-    said = ", ".join(f"{part.what}: {part.quantity:.4g} {part.unit}s" for part in tasks)
+    said = ", ".join(map(_said, tasks))
     return [
+        bill.job.tags.get("covalent:lattice", ""),
         row["electron"],
         str(row["node_id"]),
         str(row["attempt"]),
