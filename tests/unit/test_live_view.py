@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from covalent_braket_plugin.covalent_compat.ui import errors, reloading
-from covalent_braket_plugin.covalent_compat.ui.record import NodeRecord, Record, error_text
+from covalent_braket_plugin.covalent_compat.ui.record import NodeRecord, Record
 from covalent_braket_plugin.covalent_compat.ui.routes import tail_of
+from covalent_braket_plugin.covalent_compat.ui.texts import error_text
 from covalent_braket_plugin.covalent_compat.ui.view import ALL_POINTS, POINTS, dispatch_view
 from covalent_braket_plugin.monitoring.board import Board
 from covalent_braket_plugin.monitoring.lines import Metric

@@ -23,7 +23,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from covalent_braket_plugin import tobj
-from covalent_braket_plugin.covalent_compat.ui import record
+from covalent_braket_plugin.covalent_compat.ui import record, texts
 from covalent_braket_plugin.errors import IntegrityError
 from covalent_braket_plugin.threads import quickly
 
@@ -71,7 +71,7 @@ async def _lattice_result(request: Request) -> Response:
 
 def _source(dispatch_id: str, node_id: int) -> Pane:
     path = record.asset(dispatch_id, node_id, "function_string")
-    return _pane(record.head(path, TEXT_BYTES) if path else "")
+    return _pane(texts.head(path, TEXT_BYTES) if path else "")
 
 
 def _result(dispatch_id: str, node_id: int) -> Pane:
@@ -89,7 +89,7 @@ def _error(dispatch_id: str, node_id: int) -> Pane:
     if row is None or row.status == "COMPLETED":
         return _pane("")
     files = record.asset_files(dispatch_id, node_id, ("error", "stderr"))
-    return _pane(record.error_text(files, TEXT_BYTES))
+    return _pane(texts.error_text(files, TEXT_BYTES))
 
 
 def _inputs(dispatch_id: str, node_id: int) -> Pane:

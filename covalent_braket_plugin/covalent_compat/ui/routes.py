@@ -18,7 +18,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 from starlette.routing import Route
 
-from covalent_braket_plugin.covalent_compat.ui import record, view
+from covalent_braket_plugin.covalent_compat.ui import record, texts, view
 from covalent_braket_plugin.monitoring import watched
 from covalent_braket_plugin.monitoring.board import BOARD
 from covalent_braket_plugin.threads import quickly
@@ -155,7 +155,7 @@ async def _error(request: Request) -> Response:
 
 
 def _read_error(dispatch_id: str, node_id: int) -> str:
-    return record.error_text(record.asset_files(dispatch_id, node_id, ("error", "stderr")))
+    return texts.error_text(record.asset_files(dispatch_id, node_id, ("error", "stderr")))
 
 
 # --- the page ----------------------------------------------------------------------------------
