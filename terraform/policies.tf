@@ -66,7 +66,7 @@ data "aws_iam_policy_document" "caller" {
 
   # Without it S3 answers 403 instead of 404 for an object that is not there, so that a job that
   # left no outcome looks like one whose outcome may not be read. A condition on s3:prefix would
-  # bring the 403 back: GetObject has no such key.
+  # bring the 403 back: GetObject has no such key. `jobs delete` lists what a job has there.
   statement {
     sid       = "TellMissingObjects"
     actions   = ["s3:ListBucket"]
