@@ -219,9 +219,9 @@ class Follower:
             expected_seconds: So long such jobs last; None if that is not known. Of one that will
                 end in a moment there is nothing to follow, unless somebody watches.
         """
-        short = expected_seconds is not None and expected_seconds <= SHORT_SECONDS
-        wait = expected_seconds if short and not watched(job_log.dispatch_id) else None
-        first, youngest = wait or FIRST_SECONDS, wait or YOUNGEST_SECONDS
+        expected = expected_seconds or 0.0
+        wait = 0.0 if expected > SHORT_SECONDS or watched(job_log.dispatch_id) else expected
+        first, youngest = max(wait, FIRST_SECONDS), max(wait, YOUNGEST_SECONDS)
         self.leave(job_log.job_arn)  # if two wait for the same job, one follows its log
         followed = self._followed[job_log.job_arn] = _Followed(job_log, self)
         followed.earliest = self._clock() + youngest - age_seconds

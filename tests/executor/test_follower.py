@@ -148,6 +148,9 @@ async def test_job_that_will_end_in_a_moment_is_followed_only_if_it_does_not_or_
 ) -> None:
     await asyncio.to_thread(logged.say, "one")
     following = Follower(quickly)
+    following.follow(logged.job_log(), 1.0, expected_seconds=1.0)
+    await asyncio.sleep(1.0)
+    assert await asyncio.to_thread(calls, logged.server) == {}
     following.follow(logged.job_log(), 4.0, expected_seconds=6.0)
     following.heard(logged.arn, logged.name, queued=False)
     await asyncio.sleep(1.0)
