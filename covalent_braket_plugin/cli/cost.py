@@ -14,8 +14,9 @@ import click
 from rich.progress import Progress
 from rich.table import Table
 
+from covalent_braket_plugin.cli.jobs.choosing import where_to_look
 from covalent_braket_plugin.cli.money import LOCAL_NOTE, amount, print_source
-from covalent_braket_plugin.cli.output import console, json_option, note, print_json
+from covalent_braket_plugin.cli.output import console, json_option, note, print_json, working
 from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.costs.measured import measured
 from covalent_braket_plugin.costs.parts import Part
@@ -34,6 +35,7 @@ __all__ = ["cost"]
 THREADS = 4
 """Braket is asked by so many at a time, which stays far below its rates."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_BEGINNING = re.compile(r"[0-9a-f-]{1,35}")
 
 
 @dataclass(frozen=True)
@@ -63,10 +65,10 @@ class _Bill:
     short_help="What a dispatch or a job has cost.",
     epilog="""\b
 Examples:
-  covalent-braket cost 6a5cf9f2-1c4e-4a79-9c5c-2b1f4a4d7a10       a dispatch, sublattices included
-  covalent-braket cost 6a5cf9f2-1c4e-4a79-9c5c-2b1f4a4d7a10:3     the last job of its node 3
-  covalent-braket cost arn:aws:braket:us-east-1:...:job/...       a job
-  covalent-braket cost 6a5cf9f2-1c4e-4a79-9c5c-2b1f4a4d7a10 --json | jq .usd
+  covalent-braket cost 6a5cf9f2                               the dispatch whose id begins so
+  covalent-braket cost 6a5cf9f2:3                             the last job of its node 3
+  covalent-braket cost arn:aws:braket:us-east-1:...:job/...   a job
+  covalent-braket cost 6a5cf9f2 --json | jq .usd
 """,
 )
 @click.argument("which", metavar="DISPATCH|JOB")
@@ -77,16 +79,18 @@ def cost(
 ) -> None:
     """Show what a dispatch has cost, or one job: instances, and the quantum tasks of its jobs.
 
-    Jobs are found in the service by their tags, those of earlier attempts and of sublattices too.
-    "About" stands before what is not settled: what still runs, and simulators whose results cannot
-    be read (s3:GetObject), which then count from their making to their end. Quantum tasks that were
-    made with boto3 and without the job's token are not the job's for Braket, and not seen here.
+    A dispatch is named by its id or the beginning of it. Its jobs are found in the service by their
+    tags, those of earlier attempts and of sublattices too. "About" stands before what is not
+    settled: what still runs, and simulators whose results cannot be read (s3:GetObject), which then
+    count from their making to their end. Quantum tasks that were made with boto3 and without the
+    job's token are not the job's for Braket, and not seen here.
     """
     assignments = tuple(assignments)
 
     def place(region: str = "") -> Context:
         named = (f"region={region}", "quantum_device=local:none/none") if region else ()
-        return connect(gather((*assignments, *named), config, no_config).resolve())
+        with where_to_look():
+            return connect(gather((*assignments, *named), config, no_config).resolve())
 
     known = prices()
     bills = _bills(which.strip(), place, known)
@@ -110,6 +114,9 @@ def _bills(which: str, place: Any, known: Prices) -> list[_Bill]:
     if which.startswith("arn:"):
         ctx = place(which.split(":")[3] if which.count(":") > 4 else "")
         return _ask(ctx, [lookup.find(ctx, which)], known)
+    if _BEGINNING.fullmatch(which):
+        with working(f"Looking for {which} ..."):
+            which = lookup.dispatch_of(place(), which)
     if _UUID.fullmatch(which):
         family = _family(which)
         since = min((each.began for each in family), default=None)

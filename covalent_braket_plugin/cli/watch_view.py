@@ -28,7 +28,7 @@ STYLES = {
 }
 ORDER = ("failed", "running", "uploading", "collecting", "starting", "queued", "staging")
 """What is shown first if not all fits; what is not named comes after these."""
-LAST = ("cancelled", "completed")
+LAST = ("skipped", "cancelled", "completed")
 MOST_METRICS = 3
 LINE_CHARACTERS = 200
 CHANGING = ("now", "seconds")
@@ -109,13 +109,20 @@ def _totals(told: Json, left_out: Sequence[Json]) -> str:
         parts.append(_duration((now - began).total_seconds()))
     if told["cost_usd"] is not None:
         free = " on AWS, nothing here" if any(map(_local, told["electrons"])) else ""
-        parts.append(f"cost so far {_usd(told['cost_usd'])}{free}")
+        least = "at least " if any(map(_cost_missing, told["electrons"])) else ""
+        parts.append(f"cost so far {least}{_usd(told['cost_usd'])}{free}")
     return "; ".join(parts)
 
 
 def _local(electron: Json) -> bool:
     """Whether its job is one of the local Braket: the AWS console shows those of AWS."""
     return bool(electron["job_arn"]) and not electron["console_url"]
+
+
+def _cost_missing(electron: Json) -> bool:
+    """Whether it had a job whose cost is not known, such as one from before the server started."""
+    had_job = bool(electron["job_arn"]) and electron["phase"].upper() in ENDED
+    return had_job and electron["cost_usd"] is None
 
 
 def _metrics(metrics: Mapping[str, Sequence[Sequence[Any]]]) -> str:

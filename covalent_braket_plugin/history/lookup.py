@@ -11,7 +11,7 @@ from covalent_braket_plugin.errors import NotFoundError, RejectedError, UnknownJ
 from covalent_braket_plugin.history.paging import newest_first
 from covalent_braket_plugin.pipeline import Context
 
-__all__ = ["Which", "find", "id_of", "ours", "place_of"]
+__all__ = ["Which", "dispatch_of", "find", "id_of", "ours", "place_of"]
 
 Which = str | tuple[str, int]
 """How a job may be named."""
@@ -63,6 +63,23 @@ def find(ctx: Context, which: Which) -> JobSummary:
         return _described(ctx, f"arn:{place}:job/{text}")
     node = _NODE.fullmatch(text)
     return _of_node(ctx, node[1], int(node[2])) if node else _of_text(ctx, text)
+
+
+def dispatch_of(ctx: Context, beginning: str) -> str:
+    """Find the only dispatch with jobs whose id begins like that; the text itself if none does.
+
+    Raises:
+        UnknownJobError: There is more than one.
+        AwsError: Braket refused or did not answer.
+    """
+    ids = ((task_of(job) or ("",))[0] for job in ours(ctx))
+    found = dict.fromkeys(each for each in ids if each.startswith(beginning))
+    if len(found) > 1:
+        raise UnknownJobError(
+            f"{len(found)} dispatches in {place_of(ctx)} have an id that begins with {beginning}: "
+            f"{_some(found)}. Give more of it."
+        )
+    return next(iter(found), beginning)
 
 
 def _described(ctx: Context, arn: str) -> JobSummary:

@@ -1,8 +1,9 @@
 """Looks closer at jobs of dispatches that somebody watches: what only GetJob tells, and cost.
 
-Nothing is asked of AWS while nobody watches. A look is two calls (GetJob, SearchQuantumTasks): one
-look in two seconds for all jobs together, each job every 10 seconds at most. Like all of
-`monitoring`, it can never fail or delay a job.
+Nothing is asked of AWS while nobody watches: what a job has cost that ended meanwhile is asked once
+somebody does. A look is two calls (GetJob, SearchQuantumTasks): one look in two seconds for all
+jobs together, each job every 10 seconds at most. Like all of `monitoring`, it can never fail or
+delay a job.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
@@ -33,6 +35,8 @@ AGAIN_SECONDS = 10.0
 AFTER_TROUBLE_SECONDS = 30.0
 LAST_SECONDS = 1.0
 """So long after its end a job is looked at for the last time: what is billed is known then."""
+UNSEEN = 500
+"""Of so many of the latest jobs that ended while nobody watched the cost is asked later."""
 
 log = logging.getLogger(__name__)
 
@@ -73,11 +77,12 @@ class _Look(Item):
     def __init__(self, seen: Seen, in_thread: Callable[..., Awaitable[Any]]) -> None:
         self.seen = seen
         self.ended = False
+        self.seen_to_end = False
         self.over = False
         self._in_thread = in_thread
 
     def wanted(self) -> bool:
-        return self.ended or watched(self.seen.dispatch_id)
+        return self.seen_to_end or watched(self.seen.dispatch_id)
 
     async def ask(self) -> float:
         seen = self.seen
@@ -89,7 +94,8 @@ class _Look(Item):
             return AFTER_TROUBLE_SECONDS
         if not self.ended:
             phases.heard(seen.dispatch_id, seen.node_id, job)
-        if usd is not None:
+        known = BOARD.entry(seen.dispatch_id, seen.node_id) is not None
+        if usd is not None and known:  # not if the board has forgotten it long ago
             BOARD.set_cost(seen.dispatch_id, seen.node_id, seen.job_arn, usd)
         return LAST_SECONDS if self.ended else AGAIN_SECONDS
 
@@ -114,6 +120,7 @@ class Closer:
         pace = Pace(LOOKS_PER_SECOND, 2, clock=clock, sleep=sleep)
         self._rounds = Rounds(pace, clock=clock, sleep=sleep)
         self._looks: dict[str, _Look] = {}
+        self._unseen: deque[_Look] = deque()
 
     def add(self, seen: Seen) -> None:
         """Look at a job while somebody watches its dispatch."""
@@ -123,12 +130,14 @@ class Closer:
         self._rounds.add(look, FIRST_SECONDS)
 
     def leave(self, job_arn: str) -> None:
-        """Look at a job no more, for it has ended; once more for its cost if it is watched now."""
+        """Look at a job that has ended only once more, for its cost: now, or when it is watched."""
         look = self._looks.pop(job_arn, None)
         if look is None:
             return
         look.ended = True
-        if watched(look.seen.dispatch_id):
-            self._rounds.hurry(look, LAST_SECONDS)
-        else:
-            self._rounds.remove(look)
+        look.seen_to_end = watched(look.seen.dispatch_id)
+        self._rounds.hurry(look, LAST_SECONDS)
+        if not look.seen_to_end:
+            self._unseen.append(look)
+        if len(self._unseen) > UNSEEN:
+            self._rounds.remove(self._unseen.popleft())

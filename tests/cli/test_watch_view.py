@@ -105,6 +105,18 @@ def test_what_jobs_of_the_local_braket_would_cost_is_said_to_be_nothing_here() -
     assert "cost so far $0.0012 on AWS, nothing here" in drawn(told(local, cost_usd=0.0012))
 
 
+def test_what_a_job_of_before_cost_is_said_to_be_missing() -> None:
+    def ended(number: int, usd: float | None) -> dict[str, Any]:
+        url = "https://console.aws.amazon.com"
+        job = {"job_arn": "arn:aws:braket:...", "console_url": url, "cost_usd": usd}
+        return electron(number, **{"phase": "completed", **job})
+
+    known = ended(0, 0.0012)
+    assert "cost so far $0.0012" in drawn(told(known, cost_usd=0.0012))
+    shown = drawn(told(known, ended(1, None), cost_usd=0.0012))
+    assert "cost so far at least $0.0012" in shown
+
+
 def test_lines_say_what_is_new_and_nothing_twice() -> None:
     first = told(electron(phase="waiting", note="2 electrons ahead", history=[["waiting", BEGAN]]))
     lines = [line.partition("  ")[2] for line in news(None, first)]

@@ -82,6 +82,8 @@ def test_a_dispatch_costs_all_attempts_and_all_sublattices(stage: Stage, tmp_pat
     assert found["usd"] == pytest.approx(5 * 0.03 + billed / 60 * 0.01)
     assert not found["approximate"]
     assert found["local"]
+    # The beginning of its id will do.
+    assert json.loads(cost(stage, tmp_path, dispatch_id[:8], "--json").stdout)["jobs"] == jobs
 
     shown = cost(stage, tmp_path, f"{dispatch_id}:{jobs[0]['node_id']}").stdout
     assert f"sv1: {1 if jobs[0]['dispatch_id'] != dispatch_id else 2} task" in shown

@@ -74,3 +74,32 @@ async def test_place_in_the_queue_and_cost_so_far_are_asked_for_only_while_someb
     made = narrow.calls()["dispatcher"]
     assert made == {"braket:GetJob": made["braket:GetJob"], "braket:SearchQuantumTasks": 6}
     assert made["braket:GetJob"] <= 6
+
+
+@pytest.mark.slow
+async def test_cost_of_a_job_that_ended_unwatched_is_asked_once_somebody_watches(
+    narrow: BraketServer,
+) -> None:
+    arn = narrow.client("braket").create_job(**narrow.job_request("alone"))["jobArn"]
+    await asyncio.to_thread(narrow.wait, arn, "RUNNING")
+    jobs = Jobs(
+        await asyncio.to_thread(aws.clients_for, with_local(Settings(local=True), narrow.info))
+    )
+    dispatch_id, closer = str(uuid.uuid4()), Closer(quickly)
+    phases.enter(dispatch_id, 0, "queued")
+    closer.add(Seen(job_arn=arn, dispatch_id=dispatch_id, node_id=0, jobs=lambda: jobs))
+    narrow.client("braket").cancel_job(jobArn=arn)
+    await asyncio.to_thread(narrow.wait, arn)
+    narrow.reset_calls()
+    closer.leave(arn)
+    await asyncio.sleep(2.5)
+    assert narrow.calls().get("dispatcher", {}) == {}
+
+    def cost() -> float | None:
+        entry = BOARD.entry(dispatch_id, 0)
+        return entry.cost_usd if entry else None
+
+    watched.note(dispatch_id)
+    assert (await asyncio.to_thread(eventually, cost) or 0) > 0
+    await asyncio.sleep(2.5)
+    assert narrow.calls()["dispatcher"] == {"braket:GetJob": 1, "braket:SearchQuantumTasks": 1}

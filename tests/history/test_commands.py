@@ -120,6 +120,9 @@ def test_result_is_the_values_text_or_its_pickle(
     file = tmp_path / "value.pkl"
     assert run(account, "result", completed.id, "--output", str(file)).exit_code == 0
     assert pickle.loads(file.read_bytes()) == {"energy": -1.5}
+    done = run(account, "result", completed.id, "--output", str(tmp_path / "none" / "value.pkl"))
+    assert done.exit_code == 1
+    assert "it cannot be written" in done.stderr
 
 
 def test_result_of_a_failed_job_is_its_report_and_exit_code_1(

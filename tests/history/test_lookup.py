@@ -18,6 +18,9 @@ from covalent_braket_plugin.errors import (
     UnconfiguredError,
     UnknownJobError,
 )
+from covalent_braket_plugin.history import lookup
+from covalent_braket_plugin.history.where import connect
+from covalent_braket_plugin.settings import resolve
 from tests.history.conftest import Account
 from tests.support.braket_server import BraketServer
 
@@ -129,6 +132,16 @@ def test_a_beginning_that_fits_two_dispatches_is_refused_with_both(
         account.history.job("11111111:4")
     assert DISPATCH in str(refused.value)
     assert ALIKE in str(refused.value)
+
+
+def test_a_dispatch_is_found_by_the_beginning_of_its_id(
+    account: Account, made: dict[str, str]
+) -> None:
+    ctx = connect(resolve(account.settings, {}, {}))
+    assert lookup.dispatch_of(ctx, DISPATCH[:12]) == DISPATCH
+    assert lookup.dispatch_of(ctx, "00ff") == "00ff"
+    with pytest.raises(UnknownJobError, match="2 dispatches in us-west-2 have an id that begins"):
+        lookup.dispatch_of(ctx, "11111111")
 
 
 def test_a_beginning_that_fits_two_jobs_is_refused_with_both(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,8 @@ def node(number: int = 0, status: str = "RUNNING", **more: Any) -> NodeRecord:
     return NodeRecord(number, "energy", status, "braket", BEGAN, ended, **more)
 
 
-def seen(board: Board, *nodes: NodeRecord) -> dict[str, Any]:
-    record = Record("d", "vqe", "RUNNING", BEGAN, nodes)
+def seen(board: Board, *nodes: NodeRecord, status: str = "RUNNING") -> dict[str, Any]:
+    record = Record("d", "vqe", status, BEGAN, nodes)
     told = dispatch_view(record, board.entries("d"), lambda each: board.metrics("d", each), NOW)
     json.dumps(told, allow_nan=False)
     return told
@@ -63,6 +64,13 @@ def test_electron_is_told_of_without_the_board_as_after_a_restart() -> None:
     assert (ended["phase"], ended["seconds"]) == ("completed", 20.0)
     assert ended["console_url"].startswith("https://eu-west-2.console.aws.amazon.com/")
     assert waits["phase"] == "waiting"
+
+
+def test_electron_that_never_had_its_turn_does_not_wait_for_ever() -> None:
+    nodes = (node(status="FAILED"), node(1, "NEW_OBJECT"))
+    assert [each["phase"] for each in seen(Board(), *nodes)["electrons"]] == ["failed", "waiting"]
+    ended = seen(Board(), *nodes, status="FAILED")["electrons"]
+    assert [each["phase"] for each in ended] == ["failed", "skipped"]
 
 
 def test_cost_of_a_dispatch_is_the_sum_of_what_is_known() -> None:
@@ -162,9 +170,9 @@ def test_stderr_is_not_told_twice_if_the_error_holds_it(tmp_path: Path) -> None:
 def test_error_of_a_dispatch_names_electrons_and_reasons_and_is_bounded() -> None:
     failed = [(n, "energy", lambda: "ValueError: no\nwhere\n" + 100 * "more\n") for n in range(30)]
     text = errors.of_dispatch(failed)
-    assert text.startswith(
-        "The following tasks failed:\n0: energy\n   ValueError: no\n   where\n   more\n   more\n1: "
-    )
+    assert text.startswith("The following tasks failed:\n0: energy\n   ValueError: no\n   where\n")
+    told = re.split(r"\n(?=\d+: )", text)[1:]
+    assert [each.count("more") for each in told[:4]] == [100, 100, 100, 2]
     assert text.endswith("... and 10 more\n")
     assert errors.of_dispatch([]) == ""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -16,7 +17,15 @@ from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.errors import UnconfiguredError
 from covalent_braket_plugin.history import History, HybridJob
 
-__all__ = ["clean", "history_of", "job_argument", "moment", "the_job", "with_history"]
+__all__ = [
+    "clean",
+    "history_of",
+    "job_argument",
+    "moment",
+    "the_job",
+    "where_to_look",
+    "with_history",
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -32,8 +41,15 @@ def history_of(assignments: Iterable[str], config: Path | None, no_config: bool)
         click.ClickException: They name no region.
         LocalBraketError: The local Braket is wanted, and none runs.
     """
-    try:
+    with where_to_look():
         return History.of(gather(assignments, config, no_config).resolve())
+
+
+@contextlib.contextmanager
+def where_to_look() -> Iterator[None]:
+    """Say how to name a region if none is named."""
+    try:
+        yield
     except UnconfiguredError as error:
         raise click.ClickException(
             "Where to look? Say --set region=us-east-1, or another region, for AWS; --set "

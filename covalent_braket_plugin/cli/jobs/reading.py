@@ -88,8 +88,7 @@ def result(history: History, job: str, timeout: float, output: Path | None, as_j
         file = Path(folder, "value.tobj")
         found.save_value(file)
         if output is not None:
-            with output.open("wb") as target:
-                target.writelines(tobj.pickle_chunks(file))
+            _save(file, output)
         header, text = tobj.read_header(file), tobj.read_text(file, MAX_TEXT_BYTES)
     if as_json:
         versions = {"python": header.versions.python, "cloudpickle": header.versions.cloudpickle}
@@ -97,7 +96,9 @@ def result(history: History, job: str, timeout: float, output: Path | None, as_j
     elif output is None:
         click.echo(_for_reader(text))
     else:
-        click.echo(f"{output} is what {found.name} returned, pickled by {header.versions.python}.")
+        click.echo(
+            f"{output} is what {found.name} returned, pickled by Python {header.versions.python}."
+        )
 
 
 @click.command(
@@ -160,6 +161,14 @@ def artifacts(
         click.echo(f"{found.name} left no files.")
     else:
         print_table(("name", "bytes", *(("path",) if download else ())), rows)
+
+
+def _save(value: Path, output: Path) -> None:
+    try:
+        with output.open("wb") as target:
+            target.writelines(tobj.pickle_chunks(value))
+    except OSError as error:
+        raise click.ClickException(f"--output {output}: it cannot be written: {error}") from error
 
 
 def _for_reader(text: str) -> str:

@@ -17,6 +17,8 @@ from covalent_braket_plugin.covalent_compat.ui import record
 __all__ = ["of_dispatch", "repair"]
 
 MOST_ELECTRONS = 20
+WHOLE = 3
+"""Of so many all is told; of the others the beginning."""
 MOST_LINES = 4
 MOST_CHARS = 800
 
@@ -43,19 +45,22 @@ def repair() -> None:
 
 
 def of_dispatch(failed: list[tuple[int, str, Callable[[], str]]]) -> str:
-    """Say which electrons failed, and why, in some lines each.
+    """Say which electrons failed, and why: of the first ones all, of others in some lines each.
 
     Args:
         failed: Their numbers, names, and what says why.
     """
     if not failed:
         return ""
-    told = [_one(node_id, name, why()) for node_id, name, why in failed[:MOST_ELECTRONS]]
+    told = [
+        _one(node_id, name, why(), whole=number < WHOLE)
+        for number, (node_id, name, why) in enumerate(failed[:MOST_ELECTRONS])
+    ]
     more = len(failed) - len(told)
     rest = [f"... and {more} more"] if more else []
     return "\n".join(["The following tasks failed:", *told, *rest]) + "\n"
 
 
-def _one(node_id: int, name: str, why: str) -> str:
-    lines = why[:MOST_CHARS].splitlines()[:MOST_LINES]
+def _one(node_id: int, name: str, why: str, *, whole: bool) -> str:
+    lines = why.splitlines() if whole else why[:MOST_CHARS].splitlines()[:MOST_LINES]
     return "\n".join([f"{node_id}: {name}", *(f"   {line}" for line in lines)])

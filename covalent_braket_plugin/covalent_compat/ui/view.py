@@ -56,6 +56,9 @@ def dispatch_view(
     points = min(POINTS, ALL_POINTS // series) if series else POINTS
     costs = [entry.cost_usd for entry in entries if entry.cost_usd is not None]
     electrons = [_electron(node, known.get(node.node_id), now) for node in record.nodes]
+    for electron in electrons if record.status in TERMINAL else ():
+        if electron["status"] == "NEW_OBJECT":  # Covalent leaves what did not run as it was
+            electron["phase"] = "skipped"
     _bound_errors(electrons)
     for electron in electrons:
         of_node = values.get(electron["node_id"], {})
