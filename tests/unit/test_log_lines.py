@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import time
+
 import pytest
 
 from covalent_braket_plugin.job import update_status
@@ -52,3 +55,34 @@ def test_a_metric_that_is_no_number_is_kept_as_such() -> None:
     assert metric.name == "x"
     assert metric.value != metric.value
     assert metric.iteration is None
+
+
+def test_a_time_or_an_iteration_that_nothing_can_hold_is_left_out() -> None:
+    for text in ("nan", "inf", "-inf", "1e300"):
+        line = f"Metrics - timestamp={text}; x=1; iteration_number={text};"
+        assert list(metrics_in(line)) == [Metric("x", 1.0)]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "Metrics - a=" + " " * 200_000,
+        "Metrics - " + "a" * 200_000,
+        "Metrics - " + "a=" * 100_000 + ";",
+        "Metrics - " + "a-" * 100_000 + "=1;",
+        "Metrics - x=" + "9" * 200_000 + ";",
+        'Status - timestamp=1; "' * 10_000,
+        'Status - timestamp=1; "' + '" ' * 100_000,
+    ],
+)
+def test_no_line_takes_long(line: str) -> None:
+    began = time.process_time()
+    assert len(list(metrics_in(line))) <= 1
+    assert update_in(line) is None
+    assert time.process_time() - began < 1
+
+
+def test_a_status_can_always_be_sent_on() -> None:
+    update = update_in(f"Status - timestamp=1; {json.dumps(chr(0xDCFF) + 'a')}")
+    assert update is not None
+    assert update.text == "?a"
