@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
+import os
 import sys
 import time
 import uuid
@@ -188,20 +189,27 @@ class Guard:
     @contextlib.contextmanager
     def _ledger(self) -> Iterator[_Ledger]:
         """Read what was counted, and write what the block makes of it; one process at a time."""
-        with open(self._file, "a+", encoding="utf-8") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)  # given back when the file is closed
-            file.seek(0)
+        with os.fdopen(os.open(self._file, os.O_RDWR | os.O_CREAT, 0o600), "r+b") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             try:
-                ledger = _read(file.read(), self._budget.usd)
-            except (ValueError, TypeError, KeyError) as error:
-                text = "What the electron's quantum tasks cost is not known any more"
-                raise CostLimitError(f"{text}: {self._file} is damaged. None is sent.") from error
-            yield ledger
-            text = json.dumps(asdict(ledger))
-            file.seek(0)
-            file.truncate()
-            file.write(text)
-            file.flush()
+                ledger = self._read(file.read())
+                yield ledger
+                data = json.dumps(asdict(ledger)).encode()
+                file.seek(0)
+                file.write(data)
+                file.flush()
+                # Last: if we are killed before, the file is damaged, and never counts from zero.
+                file.truncate(len(data))
+            finally:
+                # Not by closing alone: a process that is forked meanwhile holds the file, too.
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+    def _read(self, data: bytes) -> _Ledger:
+        try:
+            return _read(data.decode(), self._budget.usd)
+        except (ValueError, TypeError, KeyError) as error:
+            text = "What the electron's quantum tasks cost is not known any more"
+            raise CostLimitError(f"{text}: {self._file} is damaged. None is sent.") from error
 
 
 def _read(text: str, limit: float) -> _Ledger:

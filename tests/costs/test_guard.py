@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
+import os
+import signal
 import time
 from pathlib import Path
 
@@ -80,3 +83,22 @@ def test_a_damaged_count_stops_all_tasks_and_is_taken_to_be_all(
 def test_amounts_are_short_and_small_ones_are_not_nothing() -> None:
     shown = [dollars(usd) for usd in (0, 12.5, 0.3, 0.00145, 0.000425)]
     assert shown == ["$0.00", "$12.50", "$0.30", "$0.00145", "$0.000425"]
+
+
+def test_a_process_forked_in_the_middle_of_counting_holds_nobody_up(guard: Guard) -> None:
+    with guard._ledger():
+        child = os.fork()
+        if child == 0:
+            time.sleep(60)
+            os._exit(0)
+    try:
+        asking = multiprocessing.get_context("fork").Process(target=guard.reserve, args=(QPU, ""))
+        asking.start()
+        asking.join(10)
+        held_up = asking.is_alive()
+        asking.kill()
+        assert not held_up
+        assert asking.exitcode == 0
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
