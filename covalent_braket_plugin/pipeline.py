@@ -211,9 +211,9 @@ def prepare_again(
     def changed(manifest: Manifest) -> Manifest:
         if before is None:
             return manifest
-        region = ctx.jobs.clients.region
-        earlier = limits.cost_at_most(before, manifest.budget, ctx.settings, region)
-        return replace(manifest, budget=limits.budget_of(ctx.settings, region, earlier))
+        earlier = limits.cost_at_most(before, manifest.budget, ctx.settings)
+        budget = limits.budget_of(ctx.settings, ctx.jobs.clients.region, earlier)
+        return replace(manifest, budget=budget)
 
     sha256 = ctx.storage.reuse(staged, keys, changed)
     if sha256 is None:

@@ -63,7 +63,7 @@ def budget_of(
     return Budget(left, most, instance, earlier, known.devices())
 
 
-def cost_at_most(before: Attempt, budget: Budget | None, settings: Settings, region: str) -> float:
+def cost_at_most(before: Attempt, budget: Budget | None, settings: Settings) -> float:
     """Say what an attempt and those before it have cost at most, in US dollars.
 
     Where the attempt left no count, all that it was allowed to spend is taken to be spent.
@@ -72,7 +72,6 @@ def cost_at_most(before: Attempt, budget: Budget | None, settings: Settings, reg
         before: The attempt.
         budget: What it was allowed.
         settings: The executor's settings.
-        region: Where it ran.
     """
     if budget is None:
         return 0.0

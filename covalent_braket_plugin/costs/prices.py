@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import os
 import tempfile
 import threading
@@ -32,6 +33,8 @@ __all__ = ["Price", "Prices", "at_hand", "prices"]
 LIST_SECONDS = 24 * 3600.0
 FAILURE_SECONDS = 600.0
 WAIT_SECONDS = 3.0
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,10 @@ def _ask(url: str) -> _Found:
     try:
         return _Found(url, time.time(), prices=price_list.parse(price_list.fetch(url)))
     except (OSError, ValueError) as error:
-        return _Found(url, time.time(), problem=f"{url}: {error}"[:300])
+        log.debug("The price list %s cannot be had: %s", url, error)
+        aws_is_far = url == price_list.LIST_URL and isinstance(error, OSError)
+        problem = "it cannot be reached" if aws_is_far else f"{url}: {error}"[:300]
+        return _Found(url, time.time(), problem=problem)
 
 
 # --- kept for other processes ----------------------------------------------------------------

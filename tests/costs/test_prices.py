@@ -65,6 +65,15 @@ def test_where_nobody_answers_the_dated_table_holds(price_server: PriceServer) -
     assert found.shot(GARNET, "eu-north-1") == 0.00145
 
 
+@pytest.mark.usefixtures("price_server")
+def test_that_awss_own_list_cannot_be_reached_is_said_in_a_few_words(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv(price_list.URL_VARIABLE)
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    assert prices().problem == "AWS's price list is not used: it cannot be reached"
+
+
 def test_a_list_that_does_not_come_holds_nobody_up_twice(price_server: PriceServer) -> None:
     price_server.hold.clear()
     start = time.monotonic()
