@@ -184,6 +184,7 @@ class Waiting:
 
 
 def _place(standing: Standing) -> str:
-    ahead = f"{standing.ahead} electrons ahead" if standing.ahead != 1 else "1 electron ahead"
+    few = {0: "next in line", 1: "1 electron ahead"}
+    ahead = few.get(standing.ahead, f"{standing.ahead} electrons ahead")
     of = "" if standing.slots is None else f" of {standing.slots}"
     return f"{ahead}, {standing.running}{of} jobs running"

@@ -63,6 +63,11 @@ class Pace:
         self._level -= 1
         return True
 
+    def owe(self, tokens: float) -> None:
+        """Take more tokens for what was begun already, also ones that are yet to come."""
+        self._fill()
+        self._level -= tokens
+
     async def turn(self) -> None:
         """Wait for a token and take it."""
         if self.take():

@@ -124,7 +124,9 @@ def _of_node(ctx: Context, dispatch: str, node_id: int) -> JobSummary:
             f"{dispatch}:{node_id} may be of {len(found)} dispatches in {where}: "
             f"{_some(found)}. Give more of the id."
         )
-    known = f"It has jobs for node {', '.join(map(str, sorted(nodes)))}. " if nodes else ""
+    plural = "s" if len(nodes) > 1 else ""
+    listed = ", ".join(map(str, sorted(nodes)))
+    known = f"It has jobs for node{plural} {listed}. " if nodes else ""
     raise UnknownJobError(
         f"There is no job of dispatch {dispatch}, node {node_id} in {where}. {known}Electrons that "
         "never became a job, and Covalent's own steps, have none."

@@ -7,7 +7,7 @@ heard nothing for longest.
 
 from __future__ import annotations
 
-from collections import OrderedDict, defaultdict, deque
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -36,8 +36,11 @@ they come back."""
 ENDED: frozenset[Phase] = frozenset({"completed", "failed", "cancelled"})
 
 DISPATCHES = 200
-POINTS = 2000
-"""So many of the newest values of each metric are kept."""
+POINTS = 500
+"""So many of the newest values of each metric are kept, fewer if there are very many metrics."""
+ALL_POINTS = 500_000
+NAMES = 100
+"""So many metrics of one electron: more are not meant to be looked at."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,7 @@ class Board:
         self._entries: OrderedDict[str, dict[int, Entry]] = OrderedDict()
         self._costs: dict[tuple[str, int], dict[str, float]] = {}
         self._metrics: dict[tuple[str, int], dict[str, deque[Metric]]] = {}
+        self._series = 0
 
     def set(self, dispatch_id: str, node_id: int, **changes: Any) -> Entry:
         """Note what is new of an electron: fields of its `Entry`; a new phase begins now."""
@@ -100,11 +104,19 @@ class Board:
         return entry
 
     def add_metric(self, dispatch_id: str, node_id: int, metric: Metric) -> None:
-        """Note a value of a metric."""
-        series = self._metrics.setdefault(
-            (dispatch_id, node_id), defaultdict(lambda: deque(maxlen=POINTS))
-        )
-        series[metric.name].append(metric)
+        """Note a value of a metric, unless the electron has very many, or is not known here."""
+        if self.entry(dispatch_id, node_id) is None:
+            return
+        series = self._metrics.setdefault((dispatch_id, node_id), {})
+        if metric.name not in series:
+            if len(series) >= NAMES:
+                return
+            series[metric.name] = deque()
+            self._series += 1
+        points = series[metric.name]
+        points.append(metric)
+        while len(points) > max(1, min(POINTS, ALL_POINTS // self._series)):
+            points.popleft()
 
     def set_cost(self, dispatch_id: str, node_id: int, job_arn: str, usd: float) -> None:
         """Note what one of an electron's jobs has cost: each attempt is one."""
@@ -114,7 +126,7 @@ class Board:
 
     def replace_metrics(self, dispatch_id: str, node_id: int, metrics: Iterable[Metric]) -> None:
         """Note all values of an electron's metrics anew, once all that it printed is here."""
-        self._metrics.pop((dispatch_id, node_id), None)
+        self._drop_metrics(dispatch_id, node_id)
         for metric in metrics:
             self.add_metric(dispatch_id, node_id, metric)
 
@@ -132,11 +144,14 @@ class Board:
         found = self._metrics.get((dispatch_id, node_id), {})
         return {name: list(points) for name, points in found.items()}
 
+    def _drop_metrics(self, dispatch_id: str, node_id: int) -> None:
+        self._series -= len(self._metrics.pop((dispatch_id, node_id), ()))
+
     def _forget(self) -> None:
         while len(self._entries) > DISPATCHES:
             dispatch_id, entries = self._entries.popitem(last=False)
             for node_id in entries:
-                self._metrics.pop((dispatch_id, node_id), None)
+                self._drop_metrics(dispatch_id, node_id)
                 self._costs.pop((dispatch_id, node_id), None)
 
 

@@ -1,9 +1,9 @@
 """Looks closer at jobs of dispatches that somebody watches: what only GetJob tells, and cost.
 
 Nothing is asked of AWS while nobody watches: what a job has cost that ended meanwhile is asked once
-somebody does. A look is two calls (GetJob, SearchQuantumTasks): one look in two seconds for all
-jobs together, each job every 10 seconds at most. Like all of `monitoring`, it can never fail or
-delay a job.
+somebody does. A look is two calls (GetJob, SearchQuantumTasks), or more for more than 100 quantum
+tasks: a call a second for all jobs together, each job every 10 seconds at most. Like all of
+`monitoring`, it can never fail or delay a job.
 """
 
 from __future__ import annotations
@@ -35,6 +35,8 @@ AGAIN_SECONDS = 10.0
 AFTER_TROUBLE_SECONDS = 30.0
 LAST_SECONDS = 1.0
 """So long after its end a job is looked at for the last time: what is billed is known then."""
+CALLS_PER_LOOK = 2
+TASKS_PER_CALL = 100
 UNSEEN = 500
 """Of so many of the latest jobs that ended while nobody watched the cost is asked later."""
 
@@ -57,8 +59,11 @@ class Seen:
     node_id: int
     jobs: Callable[[], Jobs]
 
-    def look(self) -> tuple[Job, float | None]:
+    def look(self) -> tuple[Job, float | None, int]:
         """Ask what the job does, and what it has cost in US dollars; None if unknown. Blocks.
+
+        Returns:
+            Job and cost, and how many quantum tasks it has made.
 
         Raises:
             BraketPluginError: The job cannot be asked about.
@@ -69,17 +74,16 @@ class Seen:
             tasks = jobs.quantum_tasks(self.job_arn)
         except BraketPluginError as error:
             log.debug("The quantum tasks of %s are not known: %s", self.job_arn, error)
-            return job, None
-        return job, spent(job, tasks, prices(wait_seconds=0)).usd
+            return job, None, 0
+        return job, spent(job, tasks, prices(wait_seconds=0)).usd, len(tasks)
 
 
 class _Look(Item):
-    def __init__(self, seen: Seen, in_thread: Callable[..., Awaitable[Any]]) -> None:
+    def __init__(self, seen: Seen, in_thread: Callable[..., Awaitable[Any]], pace: Pace) -> None:
         self.seen = seen
-        self.ended = False
         self.seen_to_end = False
-        self.over = False
         self._in_thread = in_thread
+        self._pace = pace
 
     def wanted(self) -> bool:
         return self.seen_to_end or watched(self.seen.dispatch_id)
@@ -88,10 +92,11 @@ class _Look(Item):
         seen = self.seen
         self.over = self.ended
         try:
-            job, usd = await self._in_thread(seen.look)
+            job, usd, tasks = await self._in_thread(seen.look)
         except Exception as error:
             log.debug("%s cannot be looked at now: %s", seen.job_arn, error)
             return AFTER_TROUBLE_SECONDS
+        self._pace.owe(tasks // TASKS_PER_CALL / CALLS_PER_LOOK)
         if not self.ended:
             phases.heard(seen.dispatch_id, seen.node_id, job)
         known = BOARD.entry(seen.dispatch_id, seen.node_id) is not None
@@ -117,8 +122,8 @@ class Closer:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._in_thread = in_thread
-        pace = Pace(LOOKS_PER_SECOND, 2, clock=clock, sleep=sleep)
-        self._rounds = Rounds(pace, clock=clock, sleep=sleep)
+        self._pace = Pace(LOOKS_PER_SECOND, 2, clock=clock, sleep=sleep)
+        self._rounds = Rounds(self._pace, clock=clock, sleep=sleep)
         self._looks: dict[str, _Look] = {}
         self._unseen: deque[_Look] = deque()
 
@@ -126,7 +131,7 @@ class Closer:
         """Look at a job while somebody watches its dispatch."""
         if (known := self._looks.get(seen.job_arn)) is not None:
             self._rounds.remove(known)
-        look = self._looks[seen.job_arn] = _Look(seen, self._in_thread)
+        look = self._looks[seen.job_arn] = _Look(seen, self._in_thread, self._pace)
         self._rounds.add(look, FIRST_SECONDS)
 
     def leave(self, job_arn: str) -> None:
@@ -136,7 +141,7 @@ class Closer:
             return
         look.ended = True
         look.seen_to_end = watched(look.seen.dispatch_id)
-        self._rounds.hurry(look, LAST_SECONDS)
+        self._rounds.add(look, LAST_SECONDS)
         if not look.seen_to_end:
             self._unseen.append(look)
         if len(self._unseen) > UNSEEN:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -46,6 +47,14 @@ NOT_ALLOWED_SECONDS = 1800.0
 """So long nothing is asked after a refusal: the policy may be mended."""
 NEWEST_LINES = 100
 LINE_CHARACTERS = 500
+CODE_BEGINS = frozenset({"Running Code As Process", "Running Code As Subprocess"})
+"""What AWS's container program says before the electron can: what stands above is not its own."""
+OF_THE_CONTAINER = re.compile(
+    r"Beginning Setup$|Boto3 Version: |Checking for Additional Requirements$"
+    r"|Additional Requirements Check Finished$|Code Run Finished$|.{,40}sagemaker-training-toolkit "
+)
+"""Other lines of AWS's container program
+(https://docs.aws.amazon.com/braket/latest/developerguide/braket-jobs-first.html)."""
 
 log = logging.getLogger(__name__)
 
@@ -55,26 +64,35 @@ class News:
     """What lines of a log say.
 
     Attributes:
-        last_line: The last one that is neither a metric nor a status; empty if there is none.
+        last_line: The electron's last one that is neither a metric nor a status; empty if it has
+            said none yet, None if there is nothing new about that.
         status_text: The last status; None if there is none.
         metrics: The values of metrics, in order.
     """
 
-    last_line: str = ""
+    last_line: str | None = None
     status_text: str | None = None
     metrics: Sequence[Metric] = ()
 
 
+FOUND = News()
+"""There is a log now, and something in it."""
+
+
 def news_in(lines: Iterable[str]) -> News:
     """Read what is new from lines of a log. Pure."""
-    last_line, status_text, metrics = "", None, list[Metric]()
+    last_line: str | None = None
+    status_text, metrics = None, list[Metric]()
     for line in lines:
         found = list(metrics_in(line))
         metrics += found
+        plain = line.strip()
         if (update := update_in(line)) is not None:
             status_text = update.text
-        elif not found and line.strip():
-            last_line = line.strip()[:LINE_CHARACTERS]
+        elif plain in CODE_BEGINS:
+            last_line = ""
+        elif plain and not found and not OF_THE_CONTAINER.match(plain):
+            last_line = plain[:LINE_CHARACTERS]
     return News(last_line, status_text, metrics)
 
 
@@ -113,7 +131,7 @@ class JobLog:
         clients = self.clients()
         if not self._stream:
             self._stream = logs.job_log(clients, self.group, self.job_name, self.job_arn)
-            return News() if self._stream else None
+            return FOUND if self._stream else None
         if self._full:
             lines = self._newest(clients)
         else:
@@ -158,7 +176,7 @@ class _Followed(Item):
         if news is None:
             return self._silent()
         self._pause = SHORTEST_SECONDS
-        if news == News():  # the stream is found: there is something in it
+        if news is FOUND:
             return 0.0
         if not self.left:
             _tell(self.log.dispatch_id, self.log.node_id, news)
@@ -281,7 +299,7 @@ class Follower:
 
 def _tell(dispatch_id: str, node_id: int, news: News) -> None:
     changes: dict[str, Any] = {}
-    if news.last_line:
+    if news.last_line is not None:
         changes["last_line"] = news.last_line
     if news.status_text is not None:
         changes["status_text"] = news.status_text

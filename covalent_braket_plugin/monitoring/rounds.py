@@ -29,11 +29,13 @@ class Item:
         next_at: When it is to be asked about, by the clock of its `Rounds`.
         under_way: Whether that is being done.
         over: Whether there is nothing more to ask.
+        ended: Whether what it is about has ended; such items and others take turns.
     """
 
     next_at = 0.0
     under_way = False
     over = False
+    ended = False
 
     def wanted(self) -> bool:
         """Whether anybody needs an answer; must be quick."""
@@ -67,6 +69,7 @@ class Rounds:
         self._calls: set[asyncio.Task[None]] = set()
         self._changed = asyncio.Event()
         self._loop: asyncio.Task[None] | None = None
+        self._ended_last = True
 
     def add(self, item: Item, in_seconds: float) -> None:
         """Ask about an item from then on."""
@@ -107,8 +110,10 @@ class Rounds:
             return min(later + unwanted, default=LOOK_SECONDS)
         if not self.pace.take():
             return max(self.pace.ready_in(), 0.01)
-        # Whoever has waited longest is next, so that none of many is left out.
-        first = min(due, key=lambda each: each.next_at)
+        # Whoever has waited longest is next, so that none of many is left out; what is under way
+        # does not stand behind all that has ended, nor the other way round.
+        first = min(due, key=lambda each: (each.ended == self._ended_last, each.next_at))
+        self._ended_last = first.ended
         first.under_way = True
         task = asyncio.get_running_loop().create_task(self._call(first))
         self._calls.add(task)

@@ -71,8 +71,8 @@ def test_electron_that_waits_says_how_many_are_ahead_and_then_what_its_job_print
         return waiting if len(waiting) == 2 else None
 
     first, second = eventually(said, 60)
-    assert first == "0 electrons ahead, 1 of 1 jobs running.\n"
-    assert second == "1 electron ahead, 1 of 1 jobs running.\n"
+    assert first == "1 electron ahead, 1 of 1 jobs running.\n"
+    assert second == "next in line, 1 of 1 jobs running.\n"
     go.touch()
     assert str(narrow.result(dispatch_id).status) == "COMPLETED"
     assert [stdout_of(narrow, dispatch_id, node) for node in nodes] == ["went on\n"] * 3

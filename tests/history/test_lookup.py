@@ -164,7 +164,7 @@ def test_a_beginning_that_fits_two_jobs_is_refused_with_both(
     [
         ("nothing-like-it", "no job 'nothing-like-it' in us-west-2, among"),
         (str(uuid.UUID(int=1)), "There is no job arn:aws:braket:us-west-2"),
-        ((DISPATCH, 17), r"node 17 in us-west-2\. It has jobs for node 0, 4\."),
+        ((DISPATCH, 17), r"node 17 in us-west-2\. It has jobs for nodes 0, 4\."),
         (f"{uuid.UUID(int=1)}:0", "There is no job of dispatch"),
         (f"arn:aws:braket:eu-west-2:123456789012:job/{uuid.UUID(int=1)}", "region=eu-west-2"),
     ],

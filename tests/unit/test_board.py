@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from covalent_braket_plugin.monitoring.board import DISPATCHES, POINTS, Board
+from covalent_braket_plugin.monitoring.board import ALL_POINTS, DISPATCHES, NAMES, POINTS, Board
 from covalent_braket_plugin.monitoring.lines import Metric
 
 
@@ -34,3 +34,22 @@ def test_of_a_long_series_the_newest_values_are_kept() -> None:
         board.add_metric("d", 0, Metric("x", float(number)))
     points = board.metrics("d", 0)["x"]
     assert (len(points), points[-1].value) == (POINTS, POINTS + 4.0)
+
+
+def test_metrics_of_very_many_electrons_take_no_more_room_than_those_of_some() -> None:
+    board = Board()
+    for node in range(2 * ALL_POINTS // POINTS):
+        board.set("d", node)
+        board.add_metric("d", node, Metric("x", 0.0))
+    for number in range(POINTS):
+        board.add_metric("d", 0, Metric("x", float(number)))
+    assert len(board.metrics("d", 0)["x"]) == POINTS // 2
+    for number in range(NAMES + 5):
+        board.add_metric("d", 1, Metric(f"m{number}", 1.0))
+    assert len(board.metrics("d", 1)) == NAMES
+
+
+def test_metrics_of_an_electron_that_is_forgotten_are_not_kept() -> None:
+    board = Board()
+    board.add_metric("d", 0, Metric("x", 1.0))
+    assert not board.metrics("d", 0)

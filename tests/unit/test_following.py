@@ -62,6 +62,15 @@ def test_many_are_asked_in_turn_and_all_together_not_faster_than_the_pace() -> N
     assert sum(len(item.at) for item in items) <= 2 + 2 * 300
 
 
+def test_what_runs_and_what_has_ended_are_asked_in_turn() -> None:
+    running, over = [Asked(again=10.0) for _ in range(3)], [Asked(again=1000.0) for _ in range(60)]
+    for each in over:
+        each.ended = True
+    virtual_time.run(asked_for([*over, *running], 30.0))
+    assert [len(each.at) for each in running] == [3, 3, 3]
+    assert sum(len(each.at) for each in over) > 40
+
+
 def test_one_alone_is_asked_as_often_as_it_wants() -> None:
     item = Asked(again=2.0)
     virtual_time.run(asked_for([item], 21.0))
@@ -162,9 +171,22 @@ def test_news_are_the_last_plain_line_the_last_status_and_all_metrics() -> None:
         ]
     )
     assert news.status_text == "step 2"
+    assert news.last_line is not None
     assert news.last_line.startswith("world world")
     assert len(news.last_line) == 500
     assert [metric.value for metric in news.metrics] == [-1.0, -2.0]
+
+
+def test_what_awss_container_says_is_not_what_the_electron_says() -> None:
+    before = ["Invoking script with the following command:", "/usr/bin/python3 braket_container.py"]
+    setup = ["Beginning Setup", "Boto3 Version:  1.40.0", "Checking for Additional Requirements"]
+    begun = [*before, *setup, "Additional Requirements Check Finished", "Running Code As Process"]
+    toolkit = (
+        "2026-01-02 03:04:05,678 sagemaker-training-toolkit INFO     Reporting training SUCCESS"
+    )
+    assert news_in(begun).last_line == ""
+    assert news_in(["Code Run Finished", toolkit]).last_line is None
+    assert news_in([*begun, "hello", "Code Run Finished", toolkit]).last_line == "hello"
 
 
 def test_a_dispatch_is_watched_for_a_while_after_somebody_asked() -> None:

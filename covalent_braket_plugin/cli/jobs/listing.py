@@ -75,9 +75,7 @@ def list_jobs(
     elif not shown:
         click.echo("No such jobs." if offset or dispatch or status or since else "No jobs yet.")
     else:
-        print_table(
-            ("job", "name", "status", "made", "took", "node", "workflow"), map(_line, shown)
-        )
+        print_table(COLUMNS, map(_line, shown))
     if more and not as_json:
         note(f"There are older ones: --offset {offset + limit}")
 

@@ -16,7 +16,8 @@
       ours = false
       if (dispatch) {
         try {
-          const told = await (await fetch(`/braket/api/dispatches/${dispatch}`)).json()
+          const answer = await fetch(`/braket/api/dispatches/${dispatch}`)
+          const told = answer.status === 404 ? { electrons: [] } : await answer.json()
           ours = asked === dispatch && told.electrons.some(each => each.executor === 'braket' || each.sub_dispatch_id)
         } catch { asked = '' }  // the server may be busy: ask again
       }
