@@ -16,7 +16,7 @@ from rich.text import Text
 
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json
 from covalent_braket_plugin.cli.sources import gather, source_options
-from covalent_braket_plugin.errors import SettingError
+from covalent_braket_plugin.errors import ConfigFileError, SettingError
 from covalent_braket_plugin.settings.config_file import config_path
 
 if TYPE_CHECKING:
@@ -81,11 +81,9 @@ def _settled(
     """What resolves the settings, and what was given; a file that cannot be read is a finding."""
     try:
         sources = gather(assignments, config, no_config)
-    except click.UsageError:
-        raise
-    except click.ClickException as error:
+    except ConfigFileError as error:
         place = str(config or config_path(os.environ))
-        why = error.message.removeprefix(f"{place} cannot be read: ")
+        why = str(error).removeprefix(f"{place} cannot be read: ")
 
         def refuse() -> NoReturn:
             rule = f"it must be Covalent's configuration ({why})"
