@@ -125,13 +125,13 @@ async def _show_end(node: tuple[str, int], collected: Collected) -> None:
     except OSError as error:
         log.debug("%s cannot be read for metrics: %s", stdout, error)
         news = News()
-    BOARD.replace_metrics(*node, news.metrics)
     changes = {"last_line": news.last_line, "status_text": news.status_text}
     told = {name: text for name, text in changes.items() if text}
     how: Phase = "cancelled" if collected.cancelled else "failed" if collected.kind else "completed"
     if how == "failed":
         told["error"] = collected.summary
     phases.enter(node[0], node[1], how, **told)
+    BOARD.replace_metrics(*node, news.metrics)
 
 
 def _news_of(stdout: Path | None) -> News:

@@ -55,6 +55,9 @@ def _checked(hint: Any, raw: Any, where: str) -> Any:
         return None if raw is None else _checked(inner[0], raw, where)
     if isinstance(kind, type) and is_dataclass(kind):
         return record(kind, raw, where)
+    if kind is str and isinstance(raw, str):
+        # JSON can say half of a character, which no file, page or terminal can.
+        return raw.encode("utf-8", "replace").decode("utf-8")
     accepted = (int, float) if kind is float else kind
     if not isinstance(raw, accepted) or (isinstance(raw, bool) and kind is not bool):
         raise _wrong(where, kind.__name__, raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import json
 import time
 import urllib.error
@@ -168,8 +169,12 @@ def _ask(server: str, path: str) -> Told:
         with _DIRECT.open(url, timeout=ANSWER_SECONDS) as answer:
             found: Told = json.load(answer)
     except urllib.error.HTTPError as error:
+        if error.code >= 500:
+            raise _Silent(
+                f"Covalent's server at {server} answers HTTP {error.code}: its log says why."
+            ) from error
         raise click.ClickException(_refusal(server, error)) from error
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise _Silent(
             f"Covalent's server does not answer at {server} ({error}). Start it with: covalent "
             "start. If it runs elsewhere: `dispatcher.address` and `dispatcher.port` in Covalent's "

@@ -27,6 +27,10 @@ PANEL_INCHES = 2.6
 ROWS = 14
 """Height of one metric's picture in the terminal, with its axes."""
 MIN_COLUMNS = 40
+MOST_CURVES = 20
+"""So many metrics fit into one picture."""
+LARGEST = 1e150
+"""Values beyond leave no axis to draw them on: their distances are not finite any more."""
 MARKED_POINTS = 40
 """As long as there are so few, each point has a mark of its own."""
 
@@ -35,7 +39,7 @@ _ESCAPES = re.compile(r"\x1b\[[0-9;]*m")
 
 @dataclass(frozen=True)
 class _Curve:
-    """One metric as it is drawn: finite values only, in the order of x."""
+    """One metric as it is drawn: values that can be drawn only, in the order of x."""
 
     metric: str
     label: str
@@ -55,7 +59,7 @@ def plot(
         exact: By metric, a value that it should reach: drawn as a dashed line.
 
     Raises:
-        PlotError: There is nothing to draw, or the suffix is another.
+        PlotError: There is nothing to draw, or too much, or the suffix is another.
         OSError: The file cannot be written.
     """
     kind = path.suffix.lower()
@@ -79,7 +83,7 @@ def terminal_plot(
         exact: As for `plot`.
 
     Raises:
-        PlotError: There is nothing to draw.
+        PlotError: There is nothing to draw, or too much.
     """
     wide = max(MIN_COLUMNS, width)
     return "\n".join(_text(each, wide, (exact or {}).get(each.metric)) for each in _curves(table))
@@ -89,9 +93,14 @@ def _curves(table: pd.DataFrame) -> list[_Curve]:
     """Split a table into curves.
 
     Raises:
-        PlotError: There are none.
+        PlotError: There are none, or too many.
     """
-    finite = table[table["value"].map(math.isfinite)] if len(table) else table
+    finite = table[table["value"].abs() <= LARGEST]
+    if (number := finite["metric"].nunique()) > MOST_CURVES:
+        raise PlotError(
+            f"{number} metrics are too many for one picture, {MOST_CURVES} fit. Choose some: with "
+            "--metric NAME, or in Python from the table that `metrics()` gives."
+        )
     began = finite["timestamp"].min()
     curves = []
     for name, points in finite.groupby("metric", sort=False):

@@ -178,6 +178,14 @@ def test_live_page_shows_errors_and_logs_as_text(page: Browser, shown: Shown) ->
     assert not page.problems()
 
 
+def test_a_line_of_a_megabyte_does_not_freeze_the_live_page(page: Browser, shown: Shown) -> None:
+    page.open(f"{shown.url}/braket/{shown.show}")
+    took = page.driver.execute_script(
+        "const t = performance.now(); clean('x'.repeat(1e6)); return performance.now() - t"
+    )
+    assert took < 1000
+
+
 def test_live_page_counts_electrons_and_leads_from_one_to_another(
     page: Browser, shown: Shown
 ) -> None:

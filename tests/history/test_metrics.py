@@ -125,3 +125,14 @@ def test_a_job_without_metrics_says_so(account: Account) -> None:
     job = account.job_of(quiet)
     assert job.metrics().empty
     assert json.loads(ask(account, job.id, "--json").stdout) == []
+
+
+def many() -> None:
+    for number in range(5000):
+        print(f"Metrics - timestamp={number}; m{number}=1;")
+
+
+def test_of_thousands_of_metrics_the_first_ones_stand_side_by_side(account: Account) -> None:
+    shown = ask(account, account.job_of(many).id)
+    assert "these are the first 20 of 5000 metrics; --metric chooses" in shown.stderr
+    assert len(shown.stdout.splitlines()) == 21

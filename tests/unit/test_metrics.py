@@ -157,3 +157,21 @@ def test_a_single_value_can_be_drawn(tmp_path: Path) -> None:
     only = table_of(["Metrics - timestamp=1; x=5; iteration_number=0;"])
     plot(only, tmp_path / "a.png")
     assert "x" in terminal_plot(only)
+
+
+def test_numbers_without_a_distance_do_not_keep_the_others_from_being_drawn(tmp_path: Path) -> None:
+    values = ("1e308", "-1e308", "1", "2")
+    table = table_of(
+        f"Metrics - timestamp={n}; x={value}; iteration_number={n};"
+        for n, value in enumerate(values)
+    )
+    assert "2.00" in terminal_plot(table)
+    plot(table, tmp_path / "x.png")
+
+
+def test_more_metrics_than_a_picture_holds_are_refused_and_not_drawn(tmp_path: Path) -> None:
+    table = table_of(f"Metrics - timestamp=1; m{n}=1;" for n in range(10_000))
+    with pytest.raises(PlotError, match="10000 metrics are too many for one picture, 20 fit"):
+        plot(table, tmp_path / "x.png")
+    with pytest.raises(PlotError, match="--metric NAME"):
+        terminal_plot(table)

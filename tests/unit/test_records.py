@@ -70,3 +70,11 @@ def test_completed_outcome_has_no_failed_node() -> None:
     outcome = Outcome("completed", [NodeOutcome(0, "failed")], stdout=Stream())
     with pytest.raises(IntegrityError, match="completed"):
         Outcome.from_json(outcome.to_json())
+
+
+def test_halves_of_characters_become_something_that_can_be_written_down() -> None:
+    raw = changed(OUTCOME, ["error", "message"], "bad \ud800 name")
+    assert b"\\ud800" in raw
+    error = Outcome.from_json(raw).error
+    assert error is not None
+    assert error.message == "bad ? name"

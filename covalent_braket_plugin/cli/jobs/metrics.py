@@ -27,6 +27,8 @@ from covalent_braket_plugin.monitoring.plots import SUFFIXES, plot, terminal_plo
 __all__ = ["metrics"]
 
 ROWS = 20
+SIDE_BY_SIDE = 20
+"""So many metrics at most: a table of thousands would need more memory than there is."""
 MOST_COLUMNS = 100
 REDRAWS_A_SECOND = 2
 
@@ -107,13 +109,20 @@ def _show(points: Sequence[Metric], form: str | None) -> None:
 
 def _print_newest(points: Sequence[Metric]) -> None:
     """Print metrics side by side, the newest rows of them."""
-    table = wide(frame_of(points))
+    names = dict.fromkeys(each.name for each in points)
+    shown = set(list(names)[:SIDE_BY_SIDE])
+    table = wide(frame_of([each for each in points if each.name in shown]))
     by = "iteration" if table.index.name == "iteration_number" else "time"
     rows = [
         {by: _at(at)} | {str(name): _number(value) for name, value in row.items()}
         for at, row in table.iloc[-ROWS:].iterrows()
     ]
     print_table([by, *map(str, table.columns)], rows)
+    if len(names) > SIDE_BY_SIDE:
+        note(
+            f"these are the first {SIDE_BY_SIDE} of {len(names)} metrics; --metric chooses, "
+            "--csv and --json give all."
+        )
     if len(table) > ROWS:
         note(f"these are the newest {ROWS} of {len(table)} rows; --csv and --json give all.")
 
