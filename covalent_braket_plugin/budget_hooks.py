@@ -54,21 +54,22 @@ def install(budget: Budget, directory: Path) -> None:
     os.environ["PYTHONPATH"] = os.pathsep.join([str(for_others), *([before] if before else [])])
 
 
-# What Python runs when it starts. Another sitecustomize behind this one is run as well.
+# What Python runs when it starts. Another sitecustomize behind this one is run as well, but after:
+# whatever goes wrong in it, the budget is kept.
 _SITE = """import sys
 
 sys.path.remove({here!r})
+sys.path.insert(0, {packages!r})
+from covalent_braket_plugin import budget_hooks
+
+sys.path.remove({packages!r})
+budget_hooks.inherit({directory!r})
 this = sys.modules.pop("sitecustomize")
 try:
     import sitecustomize
 except ImportError:
     pass
 sys.modules["sitecustomize"] = this
-sys.path.insert(0, {packages!r})
-from covalent_braket_plugin import budget_hooks
-
-sys.path.remove({packages!r})
-budget_hooks.inherit({directory!r})
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -20,6 +21,8 @@ TOGETHER_SHARE = 0.5
 """Whoever is past this share of his pause may be asked about together with those that are due."""
 UNKNOWN_CHANCE = 0.1
 """How likely a job has ended of which nothing is known but that it is due."""
+
+log = logging.getLogger(__name__)
 
 
 class Description(Protocol):
@@ -92,7 +95,10 @@ class Watch(Generic[D]):
     def tell(self, job: D) -> None:
         """Tell an answer to whoever wants to hear it."""
         for heard in self.heard:
-            heard(job)
+            try:
+                heard(job)
+            except Exception:  # whoever only listens must not hold up the end of a job
+                log.warning("What is heard of %s could not be told", self.arn, exc_info=True)
 
     def schedule(self, now: float, lasting: Lasting | None) -> None:
         """Settle when it is asked about next, after an answer (or at first)."""

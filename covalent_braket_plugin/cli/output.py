@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -13,10 +14,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["console", "json_option", "note", "print_json", "print_table", "working"]
+__all__ = ["clean", "console", "json_option", "note", "print_json", "print_table", "working"]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WIDTH_IN_PIPES = 160
+# All of C0 and C1 but the tab: what a job prints must not steer the reader's terminal.
+_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 
 
 def console(*, stderr: bool = False) -> Console:
@@ -32,6 +35,11 @@ def json_option(command: Command) -> Command:
     )
 
 
+def clean(text: str) -> str:
+    """Take out what could steer or colour a terminal; lines and tabs stay."""
+    return "\n".join(_CONTROL.sub("", click.unstyle(line)) for line in text.split("\n"))
+
+
 def print_json(value: object) -> None:
     """Print a value for programs."""
     click.echo(json.dumps(value, indent=2))
@@ -43,12 +51,12 @@ def note(text: str) -> None:
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print what rows say under some of their keys; nothing of it is taken for markup."""
+    """Print what rows say under some of their keys; none of it is markup or steers a terminal."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column.replace("_", " "), overflow="fold")
     for row in rows:
-        cells = ("" if row[column] is None else str(row[column]) for column in columns)
+        cells = ("" if row[column] is None else clean(str(row[column])) for column in columns)
         table.add_row(*map(Text, cells))
     console().print(table)
 

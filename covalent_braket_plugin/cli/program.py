@@ -14,6 +14,7 @@ from covalent_braket_plugin.cli.estimate import estimate
 from covalent_braket_plugin.cli.image import image
 from covalent_braket_plugin.cli.jobs import jobs, logs
 from covalent_braket_plugin.cli.local import local
+from covalent_braket_plugin.cli.output import clean
 from covalent_braket_plugin.cli.policy import policy
 from covalent_braket_plugin.cli.render import render
 from covalent_braket_plugin.cli.settings import settings
@@ -46,7 +47,7 @@ def _line(error: Exception) -> str:
     if isinstance(error, CredentialsError) and local_endpoint.find() is not None:
         return f"{error} A local Braket runs here: to ask that one, say --set local=yes."
     if isinstance(error, BraketPluginError):
-        return str(error)
+        return clean(str(error))  # it may quote what a job said
     name = type(error).__name__
     return f"{name}: {error}. To see where: run covalent-braket --traceback ... again."
 

@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from covalent_braket_plugin.cli import main
-from covalent_braket_plugin.cli.jobs.choosing import clean
+from covalent_braket_plugin.cli.output import clean
 from covalent_braket_plugin.history import HybridJob
 from tests.history.conftest import Account
 from tests.support.braket_server import BraketServer, eventually
@@ -31,11 +31,13 @@ def energy(text: str) -> dict[str, Any]:
     print(text)
     with open(f"{os.environ['AMZN_BRAKET_JOB_RESULTS_DIR']}/notes.txt", "w") as file:
         file.write("hello")
+    with open(f"{os.environ['AMZN_BRAKET_JOB_RESULTS_DIR']}/{text}", "w"):
+        pass
     return {"energy": -1.5}
 
 
 def breaks() -> None:
-    raise ValueError("not finite")
+    raise ValueError(f"not finite {STEERING}")
 
 
 def until_told(mark: str) -> None:
@@ -94,11 +96,11 @@ def test_a_time_that_is_none_is_refused_with_examples(account: Account) -> None:
 def test_show_begins_with_the_report_of_a_failed_job(account: Account, failed: HybridJob) -> None:
     done = run(account, "show", failed.id[:13])
     assert done.exit_code == 0
-    assert done.stdout.startswith(failed.report())
+    assert done.stdout.startswith(clean(failed.report()))
     assert "ValueError: not finite" in done.stdout
     assert "\nInstance: ml.m5.large\n" in done.stdout
     assert "\nCost: " in done.stdout
-    assert done.stdout.endswith(failed.traceback())
+    assert done.stdout.endswith(clean(failed.traceback()))
     shown = told(account, "show", f"{failed.dispatch_id}:0")
     assert shown["report"] == failed.report()
     assert {each["phase"] for each in shown["phases"]} >= {"queued", "running"}
@@ -130,15 +132,17 @@ def test_result_of_a_failed_job_is_its_report_and_exit_code_1(
 ) -> None:
     done = run(account, "result", failed.id)
     assert (done.exit_code, done.stdout) == (1, "")
-    assert "ValueError: not finite" in done.stderr
+    assert "ValueError: not finite ]0;titlered\n" in done.stderr
 
 
 def test_artifacts_are_listed_and_downloaded(
     account: Account, completed: HybridJob, tmp_path: Path
 ) -> None:
     assert told(account, "artifacts", completed.id) == [
-        {"name": "notes.txt", "bytes": 5, "path": None}
+        {"name": STEERING, "bytes": 0, "path": None},
+        {"name": "notes.txt", "bytes": 5, "path": None},
     ]
+    assert not set(run(account, "artifacts", completed.id).stdout) & set(STEERING[:1] + "\x07")
     done = run(account, "artifacts", completed.id, "notes.txt", "--download", str(tmp_path))
     assert done.exit_code == 0
     assert (tmp_path / "notes.txt").read_text() == "hello"

@@ -184,8 +184,8 @@ def starts_programs() -> None:
     plain = subprocess.run([sys.executable, "-c", ""], capture_output=True, text=True, check=True)
     assert plain.stderr == ""
     with tempfile.TemporaryDirectory() as folder:
-        # A program of its own, and another sitecustomize that must go on to be run.
-        Path(folder, "sitecustomize.py").write_text("import builtins; builtins.seen = 1")
+        # A program of its own, and another sitecustomize: it is run, and may break.
+        Path(folder, "sitecustomize.py").write_text("import builtins; builtins.seen = 1; broken()")
         os.environ["PYTHONPATH"] += os.pathsep + folder
         import cloudpickle
 

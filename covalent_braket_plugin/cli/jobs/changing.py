@@ -7,7 +7,7 @@ import os
 import click
 
 from covalent_braket_plugin.cli.jobs.choosing import job_argument, the_job, with_history
-from covalent_braket_plugin.cli.output import json_option, print_json, working
+from covalent_braket_plugin.cli.output import clean, json_option, print_json, working
 from covalent_braket_plugin.history import History
 
 __all__ = ["cancel", "delete", "open_job", "rename"]
@@ -90,7 +90,7 @@ def delete(history: History, job: str, yes: bool, as_json: bool) -> None:
     if as_json:
         print_json({"job": found.arn, "deleted": deleted})
     else:
-        click.echo("\n".join(deleted) or f"{found.name} has nothing in S3.")
+        click.echo(clean("\n".join(deleted)) or f"{found.name} has nothing in S3.")
 
 
 @click.command(

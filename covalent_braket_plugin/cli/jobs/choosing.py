@@ -18,7 +18,6 @@ from covalent_braket_plugin.errors import UnconfiguredError
 from covalent_braket_plugin.history import History, HybridJob
 
 __all__ = [
-    "clean",
     "history_of",
     "job_argument",
     "moment",
@@ -29,8 +28,6 @@ __all__ = [
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-# All of C0 and C1 but the tab: what a job prints must not steer the reader's terminal.
-_CONTROL = re.compile(r"[\x00-\x08\x0a-\x1f\x7f-\x9f]")
 _AGO = {"d": "days", "h": "hours", "m": "minutes"}
 
 
@@ -87,11 +84,6 @@ def job_argument(command: Command) -> Command:
     Its id or the beginning of it, its ARN, its name, or DISPATCH:NODE.
     """
     return click.argument("job", metavar="JOB")(command)
-
-
-def clean(text: str) -> str:
-    """Take out what could steer or colour a terminal; lines and tabs stay."""
-    return "\n".join(_CONTROL.sub("", click.unstyle(line)) for line in text.split("\n"))
 
 
 def moment(text: str) -> datetime:

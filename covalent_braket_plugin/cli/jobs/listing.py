@@ -8,14 +8,20 @@ from typing import Any
 import click
 
 from covalent_braket_plugin.cli.jobs.choosing import (
-    clean,
     job_argument,
     moment,
     the_job,
     with_history,
 )
 from covalent_braket_plugin.cli.money import LOCAL_NOTE, amount
-from covalent_braket_plugin.cli.output import json_option, note, print_json, print_table, working
+from covalent_braket_plugin.cli.output import (
+    clean,
+    json_option,
+    note,
+    print_json,
+    print_table,
+    working,
+)
 from covalent_braket_plugin.errors import BraketPluginError
 from covalent_braket_plugin.failure import braket_phases
 from covalent_braket_plugin.failure.phases import seconds_text

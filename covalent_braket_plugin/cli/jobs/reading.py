@@ -10,8 +10,15 @@ from pathlib import Path
 import click
 
 from covalent_braket_plugin import tobj
-from covalent_braket_plugin.cli.jobs.choosing import clean, job_argument, the_job, with_history
-from covalent_braket_plugin.cli.output import json_option, note, print_json, print_table, working
+from covalent_braket_plugin.cli.jobs.choosing import job_argument, the_job, with_history
+from covalent_braket_plugin.cli.output import (
+    clean,
+    json_option,
+    note,
+    print_json,
+    print_table,
+    working,
+)
 from covalent_braket_plugin.history import History
 from covalent_braket_plugin.history.hybrid_job import MAX_ARTIFACT_BYTES
 
