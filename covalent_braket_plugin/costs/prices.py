@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import os
+import re
 import tempfile
 import threading
 import time
@@ -131,9 +132,10 @@ def _ask(url: str) -> _Found:
     try:
         return _Found(url, time.time(), prices=price_list.parse(price_list.fetch(url)))
     except (OSError, ValueError) as error:
-        log.debug("The price list %s cannot be had: %s", url, error)
+        place = re.sub(r"//[^/]*@", "//", url.partition("?")[0])  # the rest may be secrets
+        log.debug("The price list %s cannot be had: %s", place, error)
         aws_is_far = url == price_list.LIST_URL and isinstance(error, OSError)
-        problem = "it cannot be reached" if aws_is_far else f"{url}: {error}"[:300]
+        problem = "it cannot be reached" if aws_is_far else f"{place}: {error}"[:300]
         return _Found(url, time.time(), problem=problem)
 
 

@@ -74,6 +74,17 @@ def test_that_awss_own_list_cannot_be_reached_is_said_in_a_few_words(
     assert prices().problem == "AWS's price list is not used: it cannot be reached"
 
 
+def test_secrets_in_the_address_of_a_list_are_not_told(
+    price_server: PriceServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    price_server.stop()
+    address = price_server.url.replace("http://", "http://me:hush@")
+    monkeypatch.setenv(price_list.URL_VARIABLE, f"{address}?X-Amz-Signature=hush")
+    problem = prices().problem
+    assert price_server.url in problem
+    assert "hush" not in problem
+
+
 def test_a_list_that_does_not_come_holds_nobody_up_twice(price_server: PriceServer) -> None:
     price_server.hold.clear()
     start = time.monotonic()
