@@ -98,9 +98,10 @@ def _last_words(directory: Path) -> tuple[str, dict[str, float]]:
     path = directory / runtime.PHASE_FILE
     try:
         found = json.loads(path.read_text())
-        phase, seconds = str(found["phase"]), dict(found["seconds"])
+        phase = str(found["phase"])
+        seconds = {str(name): float(took) for name, took in found["seconds"].items()}
         began = path.stat().st_mtime
-    except (OSError, ValueError, LookupError, TypeError):
+    except (OSError, ValueError, LookupError, TypeError, AttributeError):  # the electron's doing
         return "killed", {}
     spent = seconds.get(phase, 0.0) + max(0.0, time.time() - began)
     return phase, {**seconds, phase: round(spent, 6)}

@@ -17,6 +17,7 @@ import pytest
 
 from covalent_braket_plugin.failure import FailureClass, class_of
 from covalent_braket_plugin.protocol import Outcome
+from covalent_braket_plugin.supervisor import Ended, how_it_ended
 from tests.worker.conftest import Make
 
 LIMIT_BYTES = 150_000_000
@@ -113,3 +114,14 @@ def test_kill_without_lack_of_memory_is_not_called_so_and_says_when_it_came(
     assert 0.1 < outcome.seconds["electron"] < 10
     assert "load" in outcome.seconds
     assert class_of(None, outcome) is FailureClass.YOUR_CODE
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", '{"phase": "electron", "seconds": 1}', '{"phase": 1, "seconds": {"a": "b"}}']
+)
+def test_what_an_electron_wrote_over_its_phases_costs_nobody_the_outcome(
+    tmp_path: Path, text: str
+) -> None:
+    (tmp_path / "phase.json").write_text(text)
+    error, seconds = how_it_ended(tmp_path, Ended(-9, stopped=False))
+    assert (error.type, error.phase, seconds) == ("Killed", "killed", {})

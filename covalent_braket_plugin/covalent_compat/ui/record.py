@@ -145,20 +145,21 @@ def _nodes(session: Any, lattice_row: int) -> tuple[list[NodeRecord], dict[int, 
     )
     rows = session.execute(query).all()
     subs = _sub_dispatches(session, [row.id for row in rows if row.name.startswith(SUBLATTICE)])
-    nodes = [
-        NodeRecord(
-            node_id=row.transport_graph_node_id,
-            name=row.name.removeprefix(SUBLATTICE),
-            status=row.status,
-            executor=row.executor or "",
-            began=_utc(row.started_at),
-            ended=_utc(row.completed_at),
-            job_arn=_arn(row.job_handle),
-            sub_dispatch_id=subs.get(row.id, ""),
-        )
-        for row in rows
-    ]
+    nodes = [_node(row, subs.get(row.id, "")) for row in rows]
     return nodes, {row.transport_graph_node_id: row.id for row in rows}
+
+
+def _node(row: Any, sub_dispatch_id: str) -> NodeRecord:
+    return NodeRecord(
+        node_id=row.transport_graph_node_id,
+        name=row.name.removeprefix(SUBLATTICE),
+        status=row.status,
+        executor=row.executor or "",
+        began=_utc(row.started_at),
+        ended=_utc(row.completed_at),
+        job_arn=_arn(row.job_handle),
+        sub_dispatch_id=sub_dispatch_id,
+    )
 
 
 def _sub_dispatches(session: Any, rows: list[int]) -> dict[int, str]:
