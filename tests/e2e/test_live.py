@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -147,6 +148,28 @@ def test_lines_are_in_stdout_within_seconds_and_in_the_end_it_is_what_the_electr
     assert [name for name, _ in electron["history"]][:3] == ["staging", "waiting", "queued"]
 
 
+def test_a_stdout_that_changes_while_it_is_fetched_arrives_whole(stage: Stage) -> None:
+    done = stage.run(one(print, "something"))
+    key = f"{done.dispatch_id}/node_0/stdout.log"
+    (file,) = stage.server.folder.rglob(key)
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            for text in (b"x" * 200_000, b"", b"y" * 100_000):
+                file.write_bytes(text)
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(100):
+            with urllib.request.urlopen(f"{stage.url}/api/v0/files/{key}", timeout=10) as answer:
+                answer.read()  # raises if the answer breaks off
+    finally:
+        over.set()
+        writer.join()
+
+
 def test_server_log_tells_each_phase_and_how_long_the_one_before_lasted(stage: Stage) -> None:
     dispatch_id = stage.dispatch(one(abs, -1))
     stage.result(dispatch_id)
@@ -209,7 +232,9 @@ def test_who_may_not_read_logs_is_told_once_and_nothing_else_changes(
     refused = {"kind": "error", "code": "AccessDeniedException", "status": 403, "times": 100}
     stage.braket.faults({"operation": "logs:*", "caller": "dispatcher", **refused})
     calls(stage)
-    dispatch_ids = [stage.dispatch(one(speaks, str(released))) for _ in range(2)]
+    # A region of its own: after a refusal nothing is asked in it for half an hour.
+    flow = one(speaks, str(released), region="us-west-2")
+    dispatch_ids = [stage.dispatch(flow) for _ in range(2)]
     warning = "Logs of running jobs are not shown: "
     eventually(lambda: warning in stage.server.log.read_text(), 30)
     time.sleep(6)

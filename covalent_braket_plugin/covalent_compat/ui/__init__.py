@@ -26,9 +26,17 @@ def repair(wanted: object = None) -> None:
     """
     if not checked_release() or not is_server() or not _wanted(wanted):
         return
-    from covalent_braket_plugin.covalent_compat.ui import errors, linking, panel, reloading, routes
+    from covalent_braket_plugin.covalent_compat.ui import (
+        errors,
+        files,
+        linking,
+        panel,
+        reloading,
+        routes,
+    )
 
-    for each in (routes.add, panel.repair, reloading.repair, errors.repair, linking.repair):
+    repairs = (files, panel, reloading, errors, linking)
+    for each in (routes.add, *(repair.repair for repair in repairs)):
         try:
             each()
         except Exception:  # another UI than the one that we know: the server goes on
