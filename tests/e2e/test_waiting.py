@@ -135,7 +135,7 @@ def test_log_of_the_server_says_when_electrons_wait_end_and_are_tried_again(
     waited = [name for name in names if any(f"{name}: Waiting" in line for line in lines)]
     assert waited
     for name in waited:
-        assert_said_once(lines, "INFO", f"{name}: Waiting for a slot", "ahead")
+        assert_said_once(lines, "INFO", f"{name}: Waiting for a slot", "jobs running")
 
 
 def assert_said_once(lines: list[str], level: str, *words: str) -> None:
