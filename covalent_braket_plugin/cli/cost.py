@@ -26,6 +26,7 @@ from covalent_braket_plugin.covalent_compat import store
 from covalent_braket_plugin.covalent_compat.release import checked_release
 from covalent_braket_plugin.covalent_compat.store import Dispatch
 from covalent_braket_plugin.descriptions import Job, JobSummary, task_of
+from covalent_braket_plugin.errors import UnknownJobError
 from covalent_braket_plugin.history import lookup
 from covalent_braket_plugin.history.where import connect
 from covalent_braket_plugin.pipeline import Context
@@ -128,7 +129,10 @@ def _bills(which: str, place: Any, known: Prices) -> list[_Bill]:
         if bills or family:
             return bills
     ctx = place()
-    return _ask(ctx, [lookup.find(ctx, which)], known)
+    try:
+        return _ask(ctx, [lookup.find(ctx, which)], known)
+    except UnknownJobError as error:
+        raise UnknownJobError(f"No dispatch with jobs has an id like that. {error}") from error
 
 
 def _of(ctx: Context, dispatch_ids: set[str], since: datetime | None) -> list[JobSummary]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -50,11 +50,20 @@ def note(text: str) -> None:
     click.echo(f"Note: {text}", err=True)
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
-    """Print what rows say under some of their keys; none of it is markup or steers a terminal."""
+def print_table(
+    columns: Sequence[str], rows: Iterable[Mapping[str, Any]], whole: Collection[str] = ()
+) -> None:
+    """Print what rows say under some of their keys; none of it is markup or steers a terminal.
+
+    Args:
+        columns: The keys.
+        rows: What is said.
+        whole: Columns that are not broken on a narrow terminal.
+    """
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column.replace("_", " "), overflow="fold")
+        heading = column.replace("_", " ")
+        table.add_column(heading, overflow="fold", no_wrap=column in whole)
     for row in rows:
         cells = ("" if row[column] is None else clean(str(row[column])) for column in columns)
         table.add_row(*map(Text, cells))

@@ -29,6 +29,16 @@ STYLES = {
 ORDER = ("failed", "running", "uploading", "collecting", "starting", "queued", "staging")
 """What is shown first if not all fits; what is not named comes after these."""
 LAST = ("skipped", "cancelled", "completed")
+COLUMNS: Mapping[str, Mapping[str, Any]] = {
+    "node": {"justify": "right"},
+    "electron": {"max_width": 24},
+    "phase": {},
+    "time": {"justify": "right"},
+    "says": {"ratio": 3, "min_width": 8},
+    "metrics": {"ratio": 3},
+    "last line": {"ratio": 4},
+    "cost": {"justify": "right"},
+}
 MOST_METRICS = 3
 LINE_CHARACTERS = 200
 CHANGING = ("now", "seconds")
@@ -58,17 +68,14 @@ def picture(told: Json, rows: int) -> RenderableType:
     """
     electrons = sorted(told["electrons"], key=_weight)
     shown = sorted(electrons[:rows], key=lambda each: int(each["node_id"]))
+    # A line for each electron, however narrow the terminal is, and no column that says nothing.
     table = Table(box=None, pad_edge=False, header_style="bold", expand=True)
-    table.add_column("node", justify="right", no_wrap=True)
-    table.add_column("electron", max_width=24, no_wrap=True)
-    table.add_column("phase", ratio=3)
-    table.add_column("time", justify="right", no_wrap=True)
-    table.add_column("says", ratio=2)
-    table.add_column("metrics", ratio=2)
-    table.add_column("last line", ratio=4, no_wrap=True)
-    table.add_column("cost", justify="right", no_wrap=True)
-    for each in shown:
-        table.add_row(*_cells(each))
+    cells = [dict(zip(COLUMNS, _cells(each), strict=True)) for each in shown]
+    used = [name for name in COLUMNS if any(row[name].plain for row in cells)]
+    for name in used:
+        table.add_column(name, no_wrap=True, **COLUMNS[name])
+    for row in cells:
+        table.add_row(*(row[name] for name in used))
     return Group(Text(_title(told), "bold"), table, Text(_totals(told, electrons[rows:])))
 
 
@@ -82,12 +89,11 @@ def _weight(electron: Json) -> tuple[int, int]:
 def _cells(electron: Json) -> Iterator[Text]:
     phase = str(electron["phase"])
     attempt = f" (attempt {electron['attempt']})" if electron["attempt"] > 1 else ""
-    note = f": {clean(electron['note'])}" if electron["note"] else ""
     yield Text(str(electron["node_id"]))
     yield Text(clean(electron["name"]))
-    yield Text(clean(phase) + attempt + note, STYLES.get(phase, ""))
+    yield Text(clean(phase) + attempt, STYLES.get(phase, ""))
     yield Text(_duration(electron["seconds"]))
-    yield Text(clean(electron["status_text"]))
+    yield Text(clean(electron["note"] or electron["status_text"]))
     yield Text(_metrics(electron["metrics"]))
     failed = phase == "failed" and electron["error"]
     yield Text(clean(_first_line(electron["error"]) if failed else electron["last_line"]))

@@ -74,7 +74,7 @@ class History:
         Args:
             limit: At most so many.
             offset: Pass over so many first.
-            dispatch_id: Only those of this dispatch.
+            dispatch_id: Only those of this dispatch, or of those whose id begins so.
             status: Only those in this status, a word of Braket's such as ``"FAILED"``.
             since: Only those made since then; a time without a zone is a local one.
 
@@ -89,7 +89,7 @@ class History:
 
         def fits(job: JobSummary) -> bool:
             late = utc is None or job.created_at is None or job.created_at >= utc
-            ours = dispatch_id is None or (task_of(job) or ("",))[0] == dispatch_id
+            ours = dispatch_id is None or (task_of(job) or ("",))[0].startswith(dispatch_id)
             return late and ours and wanted in (None, job.status)
 
         found = filter(fits, ours(self._context, utc))

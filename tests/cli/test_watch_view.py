@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from covalent_braket_plugin.cli.watch_view import clean, differs, news, picture
@@ -38,9 +39,9 @@ def told(*electrons: dict[str, Any], **changes: Any) -> dict[str, Any]:
     return {**usual, "began": BEGAN, "now": NOW, "electrons": list(electrons), **changes}
 
 
-def drawn(view: dict[str, Any], rows: int = 20) -> str:
+def drawn(view: dict[str, Any], rows: int = 20, width: int = 200) -> str:
     stream = io.StringIO()
-    Console(file=stream, width=200, force_terminal=True, color_system="standard").print(
+    Console(file=stream, width=width, force_terminal=True, color_system="standard").print(
         picture(view, rows)
     )
     return stream.getvalue()
@@ -62,7 +63,7 @@ def test_row_shows_phase_status_metrics_last_line_and_cost() -> None:
         "step 2",
         "hello",
         "$0.0012",
-        "waiting: 4 electrons ahead, 3 of 3 jobs",
+        "4 electrons ahead, 3 of 3 jobs running",
         "failed (attempt 2)",
         "Your code: ValueError: no",
         "3 electrons: 1 running, 1 waiting, 1 failed; 0:30; cost so far $0.0012",
@@ -80,6 +81,18 @@ def test_where_there_is_no_room_for_all_those_that_do_something_are_shown() -> N
     assert "297 of them not shown" in shown
 
 
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_an_electron_takes_one_line_however_narrow_the_terminal_is(width: int) -> None:
+    note = "12 electrons ahead, 3 of 3 jobs running"
+    many = [electron(number, phase="waiting", note=note, cost_usd=0.1) for number in range(9)]
+    lines = drawn(told(*many), width=width).splitlines()
+    assert [line.split()[:3] for line in lines[2:11]] == [
+        [str(number), "energy", "waiting"] for number in range(9)
+    ]
+    assert all("12 elec" in line for line in lines[2:11])
+    assert "metrics" not in lines[1]  # there are none
+
+
 def test_what_electrons_print_never_reaches_the_terminal_as_commands() -> None:
     hostile = "\x1b]0;owned\x07\x9b31m[red]\u202edone\r\x00"
     names = ("name", "note", "status_text", "last_line")
@@ -88,7 +101,11 @@ def test_what_electrons_print_never_reaches_the_terminal_as_commands() -> None:
         electron(1, phase="failed", error=hostile, history=[], metrics={hostile: [[1, 1, 1.0]]}),
         workflow=hostile,
     )
-    escapes = drawn(told(electron(), electron(1, phase="failed"))).count("\x1b")
+    harmless = told(
+        electron(0, **dict.fromkeys(names, "x")),
+        electron(1, phase="failed", error="x", metrics={"x": [[1, 1, 1.0]]}),
+    )
+    escapes = drawn(harmless).count("\x1b")
     for text in ("\n".join(news(None, view)), clean(hostile)):
         assert not set(text) & set("\x1b\x07\x9b\u202e\r\x00")
     shown = drawn(view)

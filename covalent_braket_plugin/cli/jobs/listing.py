@@ -42,7 +42,7 @@ SHORT = 8
 Examples:
   covalent-braket jobs list
   covalent-braket jobs list --status failed --since 7d
-  covalent-braket jobs list --dispatch 2f6c61f7-... --set region=us-east-1
+  covalent-braket jobs list --dispatch 2f6c61f7 --set region=us-east-1
   covalent-braket jobs list --limit 20 --offset 20 --json | jq '.[].arn'
 """,
 )
@@ -50,7 +50,11 @@ Examples:
     "--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many."
 )
 @click.option("--offset", type=click.IntRange(0), default=0, help="Pass over so many first.")
-@click.option("--dispatch", metavar="ID", help="Only those of this dispatch.")
+@click.option(
+    "--dispatch",
+    metavar="ID",
+    help="Only those of this dispatch, named by its id or the beginning of it.",
+)
 @click.option(
     "--status", type=click.Choice(STATUSES, case_sensitive=False), help="Only those in this status."
 )
@@ -81,7 +85,7 @@ def list_jobs(
     elif not shown:
         click.echo("No such jobs." if offset or dispatch or status or since else "No jobs yet.")
     else:
-        print_table(COLUMNS, map(_line, shown))
+        print_table(COLUMNS, map(_line, shown), whole=("job", "status", "took", "node"))
     if more and not as_json:
         note(f"There are older ones: --offset {offset + limit}")
 
@@ -144,6 +148,8 @@ def show(history: History, job: str, as_json: bool) -> None:
     for title, text in _rest(found):
         click.echo(f"{title}: {clean(text)}")
     click.echo(f"Cost: {cost['text']}")
+    if found.ended and found.status != "COMPLETED":
+        click.echo(f"What it printed: covalent-braket logs {found.id[:SHORT]}")
     if traceback := found.traceback():
         click.echo(f"\n{clean(traceback)}", nl=False)
 
