@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,7 @@ from covalent_braket_plugin.lifecycle import (
     wait,
 )
 from covalent_braket_plugin.monitoring import phases
-from covalent_braket_plugin.monitoring.board import BOARD, Phase
+from covalent_braket_plugin.monitoring.board import BOARD, Phase, newest
 from covalent_braket_plugin.monitoring.follower import News, news_in
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
@@ -139,7 +139,8 @@ def _news_of(stdout: Path | None) -> News:
         return News()
     with stdout.open("rb") as file:
         file.seek(max(0, stdout.stat().st_size - READ_BYTES))
-        return news_in(line.decode("utf-8", "replace") for line in file)
+        news = news_in(line.decode("utf-8", "replace") for line in file)
+    return replace(news, metrics=newest(news.metrics))
 
 
 def _report(collected: Collected) -> None:

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 from covalent_braket_plugin.monitoring.lines import Metric
 
-__all__ = ["BOARD", "ENDED", "Board", "Entry", "Phase"]
+__all__ = ["BOARD", "ENDED", "Board", "Entry", "Phase", "newest"]
 
 Phase = Literal[
     "staging",
@@ -153,6 +153,15 @@ class Board:
             for node_id in entries:
                 self._drop_metrics(dispatch_id, node_id)
                 self._costs.pop((dispatch_id, node_id), None)
+
+
+def newest(metrics: Iterable[Metric]) -> list[Metric]:
+    """Leave out what a `Board` would not keep; for any thread, so that the event loop need not."""
+    series: dict[str, deque[Metric]] = {}
+    for metric in metrics:
+        if metric.name in series or len(series) < NAMES:
+            series.setdefault(metric.name, deque(maxlen=POINTS)).append(metric)
+    return [metric for points in series.values() for metric in points]
 
 
 BOARD = Board()

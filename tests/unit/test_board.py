@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from covalent_braket_plugin.monitoring.board import ALL_POINTS, DISPATCHES, NAMES, POINTS, Board
+from covalent_braket_plugin.monitoring.board import (
+    ALL_POINTS,
+    DISPATCHES,
+    NAMES,
+    POINTS,
+    Board,
+    newest,
+)
 from covalent_braket_plugin.monitoring.lines import Metric
 
 
@@ -53,3 +60,14 @@ def test_metrics_of_an_electron_that_is_forgotten_are_not_kept() -> None:
     board = Board()
     board.add_metric("d", 0, Metric("x", 1.0))
     assert not board.metrics("d", 0)
+
+
+def test_what_is_handed_over_at_the_end_is_no_more_than_what_is_kept() -> None:
+    values = [Metric(f"m{number % 3}", float(number)) for number in range(6 * POINTS)]
+    values += [Metric(f"n{number}", 1.0) for number in range(2 * NAMES)]
+    whole, short = Board(), Board()
+    for board, given in ((whole, values), (short, newest(values))):
+        board.set("d", 0)
+        board.replace_metrics("d", 0, given)
+    assert len(newest(values)) == 3 * POINTS + NAMES - 3
+    assert short.metrics("d", 0) == whole.metrics("d", 0)
