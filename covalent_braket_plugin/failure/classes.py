@@ -103,6 +103,9 @@ _BY_CODE: Mapping[str, FailureClass] = {
 _SPENDING_LIMIT = re.compile(r"spend(ing)? (over the )?(spending )?limit", re.IGNORECASE)
 """Of AWS's own limits, at CreateQuantumTask: ``Attempted to spend over the spending limit ...``."""
 
+_NO_DEVICE = re.compile(r"((Simulator|QPU) )?'arn:aws[a-z-]*:braket:[^']*:device/[^']*' not found")
+"""In the words of Braket's SDK, at ``AwsDevice(arn)``: GetDevice does not know it."""
+
 _IMAGE_REASONS = re.compile(
     # In SageMaker's words, which runs Braket's jobs, of a container's start, of the shell, and of
     # the local Braket: no such image, none that may be pulled, nothing in it that could be started.
@@ -183,6 +186,8 @@ def _of_error(error: ErrorData) -> FailureClass:
         return FailureClass.OUT_OF_MEMORY
     if found := _of_aws(error.message):
         return found
+    if name == "ValueError" and _NO_DEVICE.match(error.message):
+        return FailureClass.DEVICE
     if name == "SerializationError" and error.phase == "pickle":  # what the electron returned
         return FailureClass.YOUR_CODE
     if name in _BY_TYPE:

@@ -24,6 +24,7 @@ BASE = "s3://amazon-braket-ours/covalent/d/node-0"
 BEGAN = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 ROLE = "arn:aws:sts::123456789012:assumed-role/Runner/job"
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
+GONE = "arn:aws:braket:us-east-1::device/qpu/rigetti/Aspen-M-3"
 DENIED = (
     "An error occurred (AccessDeniedException) when calling the CreateQuantumTask operation: "
     f"User: {ROLE} is not authorized to perform: braket:CreateQuantumTask on resource: {SV1} "
@@ -135,6 +136,9 @@ def test_every_phase_has_words(phase: str) -> None:
         (ErrorData("botocore.exceptions.ClientError", DENIED), FailureClass.PERMISSIONS),
         (ErrorData("RuntimeError", f"it failed: {DENIED}"), FailureClass.PERMISSIONS),
         (ErrorData("CostLimitError", "m"), FailureClass.COST_LIMIT),
+        (ErrorData("ValueError", f"QPU '{GONE}' not found"), FailureClass.DEVICE),
+        (ErrorData("ValueError", f"'{GONE}' not found"), FailureClass.DEVICE),
+        (ErrorData("ValueError", "'x' not found"), FailureClass.YOUR_CODE),
         (ErrorData("DigestError", "m", phase="verify"), FailureClass.INTEGRITY),
         (ErrorData("OSError", "no space", phase="fetch"), FailureClass.INFRASTRUCTURE),
     ],
