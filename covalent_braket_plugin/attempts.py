@@ -159,6 +159,8 @@ async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any
     attempt = keys.attempt
     if attempt > settings.retries:
         return None
+    if collected.kind == "electron" and collected.spent is not None and collected.spent.refused:
+        return None  # its quantum tasks were stopped by max_cost: another would have less left
     way.history.append(
         f"Attempt {attempt} of {settings.retries + 1} failed: {collected.summary} [{job.arn}]"
     )

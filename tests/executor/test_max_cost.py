@@ -198,20 +198,23 @@ async def test_attempts_share_one_limit_and_too_little_left_ends_them(bench: Ben
     assert (bench.place / "runs").read_text() == "x"
 
 
-async def test_the_next_attempt_gets_what_the_first_one_left(bench: Bench) -> None:
+async def test_the_next_attempt_gets_what_is_left_and_is_the_last_if_it_spends_that(
+    bench: Bench,
+) -> None:
     (bench.place / "runs.bucket").write_text(bench.server.info["bucket"])
     executor = BraketExecutor(
         local=True,
         cache_dir=str(bench.place / "cache"),
         quantum_device=GARNET,
         time_limit=60,
-        max_cost=1.5,
-        retries=1,
+        max_cost=1.57,
+        retries=3,
         retry_on=["electron"],
     )
     with pytest.raises(TaskRuntimeError) as failed:
         await bench.run_on(executor, spends)
-    # 1.50 less 0.80 less 0.01 less 0.01 is enough for one task of 0.40, and not for two.
+    # 1.57 less 0.80 less 0.01 less 0.01 is enough for one task of 0.40, and not for two.
+    # There is no third attempt: it would have less left.
     assert "A task of 100 shots on Garnet was not sent" in str(failed.value)
     assert "for earlier attempts), and $0.40 of that are spent" in str(failed.value)
     assert (bench.place / "runs").read_text() == "xx"
