@@ -204,11 +204,18 @@ def _of_electron(before: Json | None, electron: Json, now: str) -> Iterator[tupl
         yield electron["history"][-1][1] if over else now, f"{name} says: {clean(said)}"
     for number, (phase, time) in enumerate(electron["history"][seen:], seen + 1):
         last = number == len(electron["history"])
-        yield time, f"{name}: {clean(phase)}{_more(electron) if last else ''}"
+        again = _again(electron["history"][:number])
+        yield time, f"{name}: {clean(phase)}{again}{_more(electron) if last else ''}"
     unseen = before is None or before["phase"] != electron["phase"]
     noted = before and note and note != before["note"] and seen == len(electron["history"])
     if noted or (unseen and not electron["history"]):
         yield now, f"{name}: {clean(electron['phase'])}{_more(electron)}"
+
+
+def _again(history: Sequence[Sequence[str]]) -> str:
+    """Say where another attempt begins: each begins with staging."""
+    begun = sum(phase == "staging" for phase, _ in history)
+    return f", attempt {begun}" if begun > 1 and history[-1][0] == "staging" else ""
 
 
 def _more(electron: Json) -> str:

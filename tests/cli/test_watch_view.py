@@ -167,6 +167,13 @@ def test_lines_are_in_the_order_in_which_it_happened() -> None:
                      "energy (node 0): queued", "flow id: RUNNING"]  # fmt: skip
 
 
+def test_line_says_where_another_attempt_begins() -> None:
+    phases = ["staging", "running", "staging", "running"]
+    twice = electron(history=[[phase, BEGAN] for phase in phases], attempt=2)
+    lines = [line.partition(": ")[2] for line in news(None, told(twice))]
+    assert lines[:4] == ["staging", "running", "staging, attempt 2", "running"]
+
+
 def test_time_alone_is_nothing_new() -> None:
     before = told(electron())
     assert differs(None, before)
