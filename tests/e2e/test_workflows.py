@@ -133,6 +133,19 @@ def test_redispatch_runs_only_what_is_new(stage: Stage) -> None:
     assert len(stage.jobs_of(again)) == 1
 
 
+def test_redispatch_that_fails_again_ends_and_says_why(stage: Stage) -> None:
+    @ct.lattice
+    def flow(x: int) -> Any:
+        return add(x, None)
+
+    first = stage.dispatch(flow, 1)
+    assert str(stage.result(first).status) == "FAILED"
+    again = ct.redispatch(first, dispatcher_addr=stage.url, reuse_previous_results=True)(1)
+    result = stage.result(again)
+    assert str(result.status) == "FAILED"
+    assert "Your code: add() failed in the electron: TypeError" in str(result.error)
+
+
 def test_dependencies_and_hooks_run_inside_the_job(stage: Stage, tmp_path: Path) -> None:
     def before(number: int) -> int:
         return number * 2

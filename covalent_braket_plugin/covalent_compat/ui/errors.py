@@ -35,13 +35,22 @@ def repair() -> None:
     def with_reasons(self: Any, *args: Any, **values: Any) -> Any:
         if not args and str(values.get("status")) == "FAILED" and values.get("error") is None:
             try:
-                text = of_dispatch(record.failures(self.metadata.attrs["dispatch_id"]))
-                values = {**values, "error": text or None}
-            except Exception:  # a nicety: the status must be noted
-                log.warning("The reasons of a failed dispatch are not known", exc_info=True)
+                text = _reasons(self.metadata.attrs["dispatch_id"])
+                if text:
+                    return original(self, **{**values, "error": text})
+            except Exception:  # a nicety: the status must be noted, or the dispatch never ends
+                log.warning("The reasons of a failed dispatch cannot be told", exc_info=True)
         return original(self, *args, **values)
 
     Result._update_dispatch = with_reasons
+
+
+def _reasons(dispatch_id: str) -> str:
+    """Say why, and make room for that: a redispatch may have no directory of its own yet."""
+    file = record.lattice_asset(dispatch_id, "error")
+    if file is not None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+    return of_dispatch(record.failures(dispatch_id))
 
 
 def of_dispatch(failed: list[tuple[int, str, Callable[[], str]]]) -> str:
