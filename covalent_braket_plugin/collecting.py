@@ -257,6 +257,8 @@ def _files(ctx: Context, found: _Found, place: Path, values: Mapping[int, Path])
     else:
         _append(stdout, _log_tail(ctx, found.job))
     _append(stderr, "".join(f"{line}\n" for line in found.history))
+    if found.kind == "cancelled":  # of what was cancelled Covalent keeps no error
+        _append(stderr, _error(found, None))
     texts, rest = _texts(
         place, outcome, lambda node_id: _error(found, node_id), usable=found.problem is None
     )

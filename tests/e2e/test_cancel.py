@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import time
+import urllib.request
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +50,14 @@ def test_running_job_is_stopped_and_its_node_is_cancelled(stage: Stage, tmp_path
     eventually(mark.exists)
     result = cancelled(stage, dispatch_id)
     assert statuses(stage, dispatch_id) == ["CANCELLED"]
-    assert str(result.get_node_result(0)["status"]) == "CANCELLED"
+    node = result.get_node_result(0)
+    assert str(node["status"]) == "CANCELLED"
+    # Covalent keeps no error of it.
+    assert "Cancelled: the job of sleeper() was cancelled\nJob: sleeper-" in node["stderr"]
+    url = f"{stage.url}/braket/api/dispatches/{dispatch_id}"
+    with urllib.request.urlopen(url, timeout=20) as answer:
+        (told,) = json.load(answer)["electrons"]
+    assert told["error"] == "Cancelled: the job of sleeper() was cancelled"
 
 
 def test_queued_job_is_cancelled_and_never_runs(stage: Stage, tmp_path: Path) -> None:

@@ -47,7 +47,8 @@ def _head(path: Path, size: int, changed_ns: int) -> str:
 @functools.lru_cache(maxsize=4096)
 def _last_line(path: Path, size: int, changed_ns: int) -> str:
     lines = _tail(path, SHORT_ERROR_CHARS).strip().splitlines()
-    return lines[-1] if lines else ""
+    cancelled = (line for line in lines if line.startswith("Cancelled: "))
+    return next(cancelled, lines[-1]) if lines else ""
 
 
 def head(path: Path, limit: int) -> str:
