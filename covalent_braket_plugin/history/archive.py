@@ -71,7 +71,9 @@ def read(archive: Path, max_bytes: int, names: Collection[str] = ()) -> Iterator
     """
     for file, body in _files(archive, max_bytes):
         if not names or file.name in names:
-            yield file.name, body.read()
+            with _damage_is_told(archive):
+                data = body.read()
+            yield file.name, data
 
 
 def extract(
@@ -95,11 +97,22 @@ def extract(
             raise IntegrityError(f"{target} lies elsewhere: there is a link on the way to it")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.unlink(missing_ok=True)
-        with target.open("xb") as out:
-            while chunk := body.read(_CHUNK_BYTES):
-                out.write(chunk)
+        with _damage_is_told(archive):
+            _write(body, target)
         written.append(target)
     return written
+
+
+def _write(body: IO[bytes], target: Path) -> None:
+    """Write a file whole or not at all: a disk may become full."""
+    out = target.open("xb")
+    try:
+        with out:
+            while chunk := body.read(_CHUNK_BYTES):
+                out.write(chunk)
+    except BaseException:
+        target.unlink(missing_ok=True)
+        raise
 
 
 def _files(archive: Path, max_bytes: int) -> Iterator[tuple[ArtifactFile, IO[bytes]]]:

@@ -133,3 +133,15 @@ def test_a_cut_archive_is_damaged(packed: Callable[..., Path]) -> None:
     path.write_bytes(path.read_bytes()[:5_000])
     with pytest.raises(IntegrityError, match="damaged"):
         list(archive.read(path, LIMIT))
+
+
+def test_a_file_that_cannot_be_written_whole_is_not_left_in_part(
+    packed: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = packed({"a": os.urandom(100_000)})
+    path.write_bytes(path.read_bytes()[:50_000])
+    with pytest.raises(IntegrityError, match="damaged"):
+        archive.extract(path, tmp_path / "there", LIMIT)
+    assert os.listdir(tmp_path / "there") == []
+    with pytest.raises(IntegrityError, match="damaged"):
+        list(archive.read(path, LIMIT))

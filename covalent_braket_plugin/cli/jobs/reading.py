@@ -19,7 +19,7 @@ from covalent_braket_plugin.cli.output import (
     print_table,
     working,
 )
-from covalent_braket_plugin.history import History
+from covalent_braket_plugin.history import History, HybridJob
 from covalent_braket_plugin.history.hybrid_job import MAX_ARTIFACT_BYTES
 
 __all__ = ["artifacts", "logs", "result"]
@@ -159,7 +159,7 @@ def artifacts(
     ]
     if download is not None and rows:
         with working(f"Writing into {download} ..."):
-            paths = found.download(download, *names, max_bytes=max_bytes)
+            paths = _downloaded(found, download, names, max_bytes)
         for each, path in zip(rows, paths, strict=True):
             each["path"] = str(path)
     if as_json:
@@ -176,6 +176,17 @@ def _save(value: Path, output: Path) -> None:
             target.writelines(tobj.pickle_chunks(value))
     except OSError as error:
         raise click.ClickException(f"--output {output}: it cannot be written: {error}") from error
+
+
+def _downloaded(
+    job: HybridJob, directory: Path, names: tuple[str, ...], max_bytes: int
+) -> list[Path]:
+    try:
+        return job.download(directory, *names, max_bytes=max_bytes)
+    except OSError as error:
+        raise click.ClickException(
+            f"--download {directory}: a file cannot be written: {error}. Those before it are there."
+        ) from error
 
 
 def _for_reader(text: str) -> str:
