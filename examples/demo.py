@@ -22,6 +22,7 @@ import warnings
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from shlex import quote as quoted
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
@@ -91,13 +92,25 @@ def run(server: DemoServer, picture: Path) -> None:
     electrons = follow(view)
     show_results(ct.get_result(dispatch_id, wait=True).result, quickstart)
     show_curve(view, electrons, picture, quickstart.EXACT)
+    listing = f". {shell(server)}; covalent-braket jobs list --set local=yes"
     console.print(
         f"\n[green]All results are right.[/] {time.monotonic() - began:.1f} s in all.\n\n"
         f"  See it in Covalent's UI   {url}/{dispatch_id}\n"
+        f"  Ask about its jobs        ({listing})\n"
         f"  Read the workflow         examples/quickstart.py\n"
         f"  Stop what is running      make demo-stop\n",
         soft_wrap=True,
     )
+
+
+def shell(server: DemoServer) -> str:
+    """Write a file that makes a shell talk to the demo's servers; returns where it is."""
+    mine = server.environment(os.environ)
+    mine["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), mine.get("PATH", "")])
+    changed = {name: mine[name] for name in (*server.environment({}), "PATH")}
+    file = server.folder / "env.sh"
+    file.write_text("".join(f"export {name}={quoted(it)}\n" for name, it in changed.items()))
+    return str(file.relative_to(ROOT) if file.is_relative_to(ROOT) else file)
 
 
 def start(server: DemoServer) -> tuple[str, Mapping[str, Any]]:

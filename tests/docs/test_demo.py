@@ -57,6 +57,13 @@ def test_the_demo_shows_right_results_and_says_how_to_stop(demo: DemoServer) -> 
     assert "arning" not in output
     assert "energy (line: exact, -1.13727)" in output
     assert re.search(r"^-1\.1167┤", output, re.M)
+    (asking,) = re.findall(r"^  Ask about its jobs +\((.+)\)$", output, re.M)
+    environment = {"PATH": os.environ["PATH"]}
+    asked = asking.replace("covalent-braket", "python -m covalent_braket_plugin.cli")
+    jobs = subprocess.run(
+        ["sh", "-c", asked], env=environment, cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert "ground-state-energy" in jobs.stdout
     assert (demo.folder / "energy.png").read_bytes().startswith(b"\x89PNG")
     link = re.search(r"UI +(http://\S+)", output)
     assert link
