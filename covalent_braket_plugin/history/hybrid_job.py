@@ -164,18 +164,21 @@ class HybridJob(JobState):
         """
         return metrics.metrics_of(self._lines(follow))
 
-    def plot(self, path: str | Path, *, exact: Mapping[str, float] | None = None) -> None:
+    def plot(self, path: str | Path, *names: str, exact: Mapping[str, float] | None = None) -> None:
         """Draw its metrics into a file, one panel below the other.
 
         Args:
             path: A ``.png`` or ``.svg`` file.
+            names: Only these metrics; all of them if none is named.
             exact: By metric, a value that it should reach: drawn as a dashed line.
 
         Raises:
             PlotError: There is nothing to draw, or the file is to be of another kind.
             AwsError: AWS refused or did not answer.
         """
-        plots.plot(self.metrics(), Path(path), title=self.name, exact=exact)
+        table = self.metrics()
+        chosen = table[table["metric"].isin(names)] if names else table
+        plots.plot(chosen, Path(path), title=self.name, exact=exact)
 
     def results(self) -> list[Item]:
         """List what the electron returned: a dictionary's entries by name, else one ``result``.

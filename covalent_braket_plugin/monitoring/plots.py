@@ -99,7 +99,7 @@ def _curves(table: pd.DataFrame) -> list[_Curve]:
     if (number := finite["metric"].nunique()) > MOST_CURVES:
         raise PlotError(
             f"{number} metrics are too many for one picture, {MOST_CURVES} fit. Choose some: with "
-            "--metric NAME, or in Python from the table that `metrics()` gives."
+            '--metric NAME, or in Python with plot(path, "NAME").'
         )
     began = finite["timestamp"].min()
     curves = []

@@ -226,6 +226,11 @@ def test_unknown_dispatch_is_said_to_be_unknown(page: Browser, shown: Shown) -> 
     page.sees("Covalent knows no such dispatch", "#list")
 
 
+def test_a_node_that_no_dispatch_can_have_is_missing(shown: Shown) -> None:
+    with pytest.raises(urllib.error.HTTPError, match="404"):
+        told(f"{shown.url}/braket/api/dispatches/{shown.show}/nodes/{'9' * 20}/log")
+
+
 # --- what ends it: the last test lets the electron go on ------------------------------------------
 
 

@@ -109,6 +109,9 @@ def test_metrics_are_drawn_here_or_into_a_file(
     by_python = tmp_path / "same.svg"
     ended.plot(str(by_python))
     assert by_python.read_bytes() == picture.read_bytes()
+    ended.plot(by_python, "gradient")
+    assert "<!-- energy -->" not in by_python.read_text()
+    assert "<!-- gradient -->" in by_python.read_text()
 
 
 def test_what_cannot_be_drawn_or_found_is_said(account: Account, ended: HybridJob) -> None:

@@ -33,6 +33,8 @@ OURS = "braket"
 """Covalent's short name of our executor."""
 SUBLATTICE = ":sublattice:"
 FAILED = ("FAILED", "CANCELLED")
+MOST_NODES = 2**31
+"""A larger number of a node is not even asked for: the database could not take it."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +198,9 @@ def asset(dispatch_id: str, node_id: int, key: str) -> Path | None:
 
 
 def asset_files(dispatch_id: str, node_id: int, keys: Iterable[str]) -> Mapping[str, Path]:
-    """Find the files of some of a node's assets by their keys."""
+    """Find the files of some of a node's assets by their keys; none if there is no such node."""
+    if node_id > MOST_NODES:  # the database knows no such number
+        return {}
     from covalent_dispatcher._db.datastore import workflow_db
 
     with workflow_db.session() as session:
