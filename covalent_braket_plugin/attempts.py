@@ -118,13 +118,16 @@ async def _collected(way: _Way, data: dict[str, Any], job: JobSummary) -> tuple[
 
 async def _show_end(node: tuple[str, int], collected: Collected) -> None:
     """Show how an electron ended, and all that it told of itself; never fails."""
+    try:
+        await _shown(node, collected)
+    except Exception:  # what came back is there, whoever looks or does not
+        log.warning("The end of node %s of %s cannot be shown", node[1], node[0], exc_info=True)
+
+
+async def _shown(node: tuple[str, int], collected: Collected) -> None:
     stdout = collected.texts_of(node[1]).stdout
     await node_log.finish(*node, empty=stdout is None)
-    try:
-        news = await in_thread(_news_of, stdout)
-    except OSError as error:
-        log.debug("%s cannot be read for metrics: %s", stdout, error)
-        news = News()
+    news = await in_thread(_news_of, stdout)
     changes = {"last_line": news.last_line, "status_text": news.status_text}
     told = {name: text for name, text in changes.items() if text}
     how: Phase = "cancelled" if collected.cancelled else "failed" if collected.kind else "completed"
