@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.bench.report import Found, Rows, Target, percentile
-from scripts.bench.stage import Interval, Stage
+from scripts.bench.stage import Interval, Stage, repeated
 from scripts.bench.workflows import TICK, fan_out, talkers
 
 JOBS = 3
@@ -55,19 +54,10 @@ class Reader:
     @contextmanager
     def looking(self) -> Iterator[None]:
         """Look again and again until the block ends."""
-        done = threading.Event()
-
-        def run() -> None:
-            while not done.wait(LOOK_SECONDS):
-                self.look()
-
-        thread = threading.Thread(target=run, daemon=True)
-        thread.start()
         try:
-            yield
+            with repeated(LOOK_SECONDS, self.look):
+                yield
         finally:
-            done.set()
-            thread.join()
             self.look()
 
 

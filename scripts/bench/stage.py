@@ -167,7 +167,7 @@ class Stage:
         """Measure the server's process from here to the end of the block."""
         seen = Interval(start=time.monotonic(), base_mb=self.process.memory_info().rss / 1e6)
         cpu = self._cpu_seconds()
-        with _repeated(0.02, lambda: self._look_at_memory(seen)):
+        with repeated(0.02, lambda: self._look_at_memory(seen)):
             yield seen
         seen.end = time.monotonic()
         seen.cpu_seconds = self._cpu_seconds() - cpu
@@ -190,7 +190,7 @@ class Stage:
                     answer.read()
                 seen.answers.setdefault(path, []).append(time.monotonic() - start)
 
-        with _repeated(every_seconds, ask):
+        with repeated(every_seconds, ask):
             yield
 
     # --- the probe -------------------------------------------------------------------------------
@@ -213,7 +213,7 @@ class Stage:
 
 
 @contextmanager
-def _repeated(seconds: float, action: Any) -> Iterator[None]:
+def repeated(seconds: float, action: Any) -> Iterator[None]:
     """Repeat an action in a thread until the block ends."""
     done = threading.Event()
 

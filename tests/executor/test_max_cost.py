@@ -179,17 +179,9 @@ async def test_a_job_on_a_qpu_costs_what_was_counted_in_it(bench: Bench) -> None
 
 async def test_attempts_share_one_limit_and_too_little_left_ends_them(bench: Bench) -> None:
     (bench.place / "runs.bucket").write_text(bench.server.info["bucket"])
-    executor = BraketExecutor(
-        local=True,
-        cache_dir=str(bench.place / "cache"),
-        quantum_device=GARNET,
-        time_limit=60,
-        max_cost=1.0,
-        retries=3,
-        retry_on=["electron"],
-    )
+    again = {"retries": 3, "retry_on": ["electron"]}
     with pytest.raises(TaskRuntimeError) as failed:
-        await bench.run_on(executor, spends)
+        await bench.run(spends, quantum_device=GARNET, time_limit=60, max_cost=1.0, **again)
     # The first attempt costs 0.80 and some seconds of 0.01 a minute; 0.301 is needed for another.
     text = str(failed.value)
     assert "not converged" in text
@@ -202,17 +194,9 @@ async def test_the_next_attempt_gets_what_is_left_and_is_the_last_if_it_spends_t
     bench: Bench,
 ) -> None:
     (bench.place / "runs.bucket").write_text(bench.server.info["bucket"])
-    executor = BraketExecutor(
-        local=True,
-        cache_dir=str(bench.place / "cache"),
-        quantum_device=GARNET,
-        time_limit=60,
-        max_cost=1.57,
-        retries=3,
-        retry_on=["electron"],
-    )
+    again = {"retries": 3, "retry_on": ["electron"]}
     with pytest.raises(TaskRuntimeError) as failed:
-        await bench.run_on(executor, spends)
+        await bench.run(spends, quantum_device=GARNET, time_limit=60, max_cost=1.57, **again)
     # 1.57 less 0.80 less 0.01 less 0.01 is enough for one task of 0.40, and not for two.
     # There is no third attempt: it would have less left.
     assert "A task of 100 shots on Garnet was not sent" in str(failed.value)
