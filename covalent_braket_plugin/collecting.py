@@ -19,6 +19,7 @@ from covalent_braket_plugin.errors import (
     UncommittedError,
     may_pass,
 )
+from covalent_braket_plugin.monitoring import logs
 from covalent_braket_plugin.pipeline import Context, remove
 from covalent_braket_plugin.protocol import (
     Counted,
@@ -30,6 +31,8 @@ from covalent_braket_plugin.protocol import (
 )
 
 __all__ = ["Collected", "Texts", "add", "clear", "collect", "collect_glue", "left"]
+
+LOG_TAIL_LINES = 200
 
 log = logging.getLogger(__name__)
 
@@ -350,10 +353,13 @@ def _append(target: Path, text: str) -> None:
 
 def _log_tail(ctx: Context, job: Job) -> str:
     try:
-        return ctx.jobs.log_tail(job, ctx.settings.log_group_name)
+        clients, group = ctx.jobs.clients, ctx.settings.log_group_name
+        stream = logs.job_log(clients, group, job.name, job.arn)
+        lines = logs.newest(clients, group, stream, LOG_TAIL_LINES) if stream else ()
     except BraketPluginError as error:  # logs can never decide an electron's fate
         log.warning("The log of %s could not be read: %s", job.arn, error)
         return ""
+    return "".join(f"{line.text.rstrip()}\n" for line in lines)
 
 
 def collect_glue(name: str, place: Path, ended: glue.Ended) -> Collected:

@@ -1,4 +1,4 @@
-"""Blocking calls about one identity's jobs: create, ask, cancel, read the log.
+"""Blocking calls about one identity's jobs: create, ask, cancel.
 
 Answers of Braket are read once, here, into typed values. Nothing here sleeps.
 """
@@ -6,9 +6,9 @@ Answers of Braket are read once, here, into typed values. Nothing here sleeps.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from covalent_braket_plugin.aws import Clients, translated
 from covalent_braket_plugin.descriptions import (
@@ -20,18 +20,19 @@ from covalent_braket_plugin.descriptions import (
     quantum_task_of,
     summary_of,
 )
-from covalent_braket_plugin.errors import ConflictError, NotFoundError
+from covalent_braket_plugin.errors import ConflictError
 
 __all__ = ["Jobs"]
 
-LOG_TAIL_LINES = 200
+T = TypeVar("T")
+
 _OPEN = frozenset({"CREATED", "QUEUED", "RUNNING"})
 _CLOCK_SKEW = timedelta(minutes=5)
 """How far our clock and AWS's may be apart."""
 
 
 class Jobs:
-    """The calls to Braket and CloudWatch Logs, for one identity, region and endpoint.
+    """The calls to Braket, for one identity, region and endpoint.
 
     Args:
         clients: Makes the calls.
@@ -83,11 +84,7 @@ class Jobs:
         if created is not None:
             since = (created.astimezone(UTC) - _CLOCK_SKEW).strftime("%Y-%m-%dT%H:%M:%S.000Z")
             filters = [{"name": "createdAt", "operator": "GTE", "values": [since]}]
-        query = {"filters": filters, "maxResults": 100, **_next(token)}
-        with translated("SearchJobs"):
-            found = self.clients.braket.search_jobs(**query)
-            jobs = [summary_of(job) for job in found["jobs"]]
-        return Page(jobs, found.get("nextToken") or "")
+        return self._search_jobs(filters, token)
 
     def search(self, created_after: datetime) -> list[JobSummary]:
         """Ask for all jobs made since then, whosever they are: one call for each 100 of them.
@@ -95,12 +92,7 @@ class Jobs:
         Raises:
             AwsError: Braket refused or did not answer.
         """
-        found, token = self.page(created_after)
-        jobs = list(found)
-        while token:
-            found, token = self.page(created_after, token)
-            jobs += found
-        return jobs
+        return _all_of(lambda token: self.page(created_after, token))
 
     def with_arn_like(self, part: str) -> list[JobSummary]:
         """Ask for jobs whose ARN contains something (SearchJobs): at most 100 of them.
@@ -109,9 +101,14 @@ class Jobs:
             AwsError: Braket refused or did not answer.
         """
         like = {"name": "jobArn", "operator": "CONTAINS", "values": [part]}
+        return list(self._search_jobs([like]).items)
+
+    def _search_jobs(self, filters: list[dict[str, Any]], token: str = "") -> Page[JobSummary]:
+        query = {"filters": filters, "maxResults": 100, **_next(token)}
         with translated("SearchJobs"):
-            found = self.clients.braket.search_jobs(filters=[like], maxResults=100)
-            return [summary_of(job) for job in found["jobs"]]
+            found = self.clients.braket.search_jobs(**query)
+            jobs = [summary_of(job) for job in found["jobs"]]
+        return Page(jobs, found.get("nextToken") or "")
 
     def tag(self, job_arn: str, tags: Mapping[str, str]) -> None:
         """Give a job tags (TagResource), beside those that it has.
@@ -121,30 +118,6 @@ class Jobs:
         """
         with translated("TagResource"):
             self.clients.braket.tag_resource(resourceArn=job_arn, tags=dict(tags))
-
-    def log_tail(self, job: Job, group: str) -> str:
-        """Read the end of a job's log; empty if there is none.
-
-        Raises:
-            AwsError: CloudWatch Logs refused or did not answer.
-        """
-        prefix = f"{job.name}/{job.arn.rpartition('/')[2]}/"
-        try:
-            with translated("GetLogEvents"):
-                streams = self.clients.logs.describe_log_streams(
-                    logGroupName=group, logStreamNamePrefix=prefix
-                )["logStreams"]
-                if not streams:
-                    return ""
-                events = self.clients.logs.get_log_events(
-                    logGroupName=group,
-                    logStreamName=streams[0]["logStreamName"],
-                    limit=LOG_TAIL_LINES,
-                    startFromHead=False,
-                )["events"]
-        except NotFoundError:
-            return ""
-        return "".join(f"{event['message'].rstrip()}\n" for event in events)
 
     # --- cancel ------------------------------------------------------------------------------
 
@@ -179,12 +152,7 @@ class Jobs:
         Raises:
             AwsError: Braket refused or did not answer.
         """
-        found, token = self._quantum_tasks(job_arn)
-        tasks = list(found)
-        while token:
-            found, token = self._quantum_tasks(job_arn, token)
-            tasks += found
-        return tasks
+        return _all_of(lambda token: self._quantum_tasks(job_arn, token))
 
     def _quantum_tasks(self, job_arn: str, token: str = "") -> Page[QuantumTask]:
         query: dict[str, Any] = {
@@ -208,3 +176,13 @@ class Jobs:
 
 def _next(token: str) -> dict[str, str]:
     return {"nextToken": token} if token else {}
+
+
+def _all_of(ask: Callable[[str], Page[T]]) -> list[T]:
+    """Go through all pages of a search."""
+    found, token = ask("")
+    items = list(found)
+    while token:
+        found, token = ask(token)
+        items += found
+    return items

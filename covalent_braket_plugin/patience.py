@@ -9,20 +9,24 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
+    Retrying,
     retry_if_exception,
+    stop_after_attempt,
     stop_after_delay,
+    wait_exponential,
     wait_random_exponential,
 )
 
 from covalent_braket_plugin.errors import may_pass
 
-__all__ = ["LONGEST_PAUSE_SECONDS", "patiently"]
+__all__ = ["LONGEST_PAUSE_SECONDS", "patiently", "persistently"]
 
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
@@ -74,3 +78,31 @@ async def patiently(
         reraise=True,
     )
     return await retrying(once)
+
+
+def persistently(
+    call: Callable[[], T],
+    attempts: int,
+    first_pause: float,
+    pause: Callable[[float], None] = time.sleep,
+) -> T:
+    """Make a call, again as long as it fails for a reason that passes; blocks.
+
+    Args:
+        call: The call; it may be made several times.
+        attempts: How often it is made at most.
+        first_pause: Seconds before the second attempt; each further pause is twice as long, up to
+            `LONGEST_PAUSE_SECONDS`.
+        pause: Sleeps.
+
+    Raises:
+        Exception: The last error of the call.
+    """
+    retrying = Retrying(
+        retry=retry_if_exception(may_pass),
+        wait=wait_exponential(first_pause, LONGEST_PAUSE_SECONDS),
+        stop=stop_after_attempt(attempts),
+        sleep=pause,
+        reraise=True,
+    )
+    return retrying(call)

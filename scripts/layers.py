@@ -97,7 +97,7 @@ ROOMS = {
         "bundle costs errors protocol payload runtime settings request local_endpoint aws jobs"
         " storage packing roles preflight"
     ),
-    "collecting": room("errors protocol runtime descriptions failure glue pipeline"),
+    "collecting": room("errors protocol runtime descriptions failure glue monitoring pipeline"),
     # What meets Covalent.
     "threads": room(),
     "covalent_compat": room(
@@ -137,7 +137,7 @@ ROOMS = {
     # What became of jobs, asked of the service; Covalent's records only for values.
     "history": room(
         "errors protocol tobj payload settings aws local_endpoint descriptions jobs storage failure"
-        " pipeline collecting monitoring costs cancelling covalent_compat",
+        " pipeline collecting monitoring costs cancelling covalent_compat patience",
         "cloudpickle numpy pandas",
     ),
     # What makes the resources on AWS; Terraform is a program of its own.

@@ -17,7 +17,8 @@ import click
 from rich.live import Live
 
 from covalent_braket_plugin.cli.output import console, json_option
-from covalent_braket_plugin.cli.watch_view import ENDED, clean, differs, news, picture
+from covalent_braket_plugin.cli.watch_view import clean, differs, news, picture
+from covalent_braket_plugin.covalent_compat.store import TERMINAL
 
 __all__ = ["watch"]
 
@@ -135,7 +136,7 @@ def _telling(server: str, dispatch_id: str) -> Iterator[Told]:
             yield told
             if ended:
                 return
-            ended = told["status"] in ENDED
+            ended = told["status"] in TERMINAL
             if ended and _long_over(told):
                 return
         time.sleep(SETTLE_SECONDS if ended else LOOK_SECONDS)
@@ -230,5 +231,5 @@ def _chosen(server: str, wanted: str | None) -> str:
 def _newest(known: list[Told]) -> str:
     if not known:
         raise click.ClickException("The server has no dispatch with Braket electrons yet.")
-    running = [each for each in known if each["status"] not in ENDED]
+    running = [each for each in known if each["status"] not in TERMINAL]
     return str((running or known)[0]["dispatch_id"])

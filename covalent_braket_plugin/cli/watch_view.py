@@ -16,9 +16,10 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-__all__ = ["ENDED", "clean", "differs", "news", "picture"]
+from covalent_braket_plugin.covalent_compat.store import TERMINAL
 
-ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+__all__ = ["clean", "differs", "news", "picture"]
+
 STYLES = {
     "running": "cyan",
     "uploading": "cyan",
@@ -127,7 +128,7 @@ def _local(electron: Json) -> bool:
 
 def _cost_missing(electron: Json) -> bool:
     """Whether it had a job whose cost is not known, such as one from before the server started."""
-    had_job = bool(electron["job_arn"]) and electron["phase"].upper() in ENDED
+    had_job = bool(electron["job_arn"]) and electron["phase"].upper() in TERMINAL
     return had_job and electron["cost_usd"] is None
 
 
@@ -200,7 +201,7 @@ def _of_electron(before: Json | None, electron: Json, now: str) -> Iterator[tupl
     said = electron["status_text"]
     if said and (before is None or before["status_text"] != said):
         # What an electron says comes before its end, even if it is heard only then.
-        over = electron["phase"].upper() in ENDED and electron["history"]
+        over = electron["phase"].upper() in TERMINAL and electron["history"]
         yield electron["history"][-1][1] if over else now, f"{name} says: {clean(said)}"
     for number, (phase, time) in enumerate(electron["history"][seen:], seen + 1):
         last = number == len(electron["history"])

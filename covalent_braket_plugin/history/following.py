@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 
-from covalent_braket_plugin.errors import AwsError, may_pass
 from covalent_braket_plugin.monitoring.logs import Line, job_log, read
+from covalent_braket_plugin.patience import persistently
 from covalent_braket_plugin.pipeline import Context
 
 __all__ = ["follow", "read_whole"]
@@ -16,8 +16,7 @@ ASK_EVERY = 2
 """Every so many looks that find nothing, Braket is asked whether the job has ended."""
 SETTLE_SECONDS = 2.0
 """CloudWatch Logs may get a job's last lines after its end."""
-FAILURES = 10
-MOST_SECONDS = 30.0
+ATTEMPTS = 11
 
 
 def read_whole(ctx: Context, job_name: str, job_arn: str) -> Iterator[Line]:
@@ -82,14 +81,7 @@ class _Tail:
 
     def new(self) -> Sequence[Line]:
         """Read what is new; nothing if there is none, or no log yet."""
-        for failures in range(FAILURES + 1):
-            try:
-                return self._new()
-            except AwsError as error:
-                if not may_pass(error) or failures == FAILURES:
-                    raise
-                self._pause(min(LOOK_SECONDS * 2**failures, MOST_SECONDS))
-        raise AssertionError("unreachable")
+        return persistently(self._new, ATTEMPTS, LOOK_SECONDS, self._pause)
 
     def _new(self) -> Sequence[Line]:
         clients, group = self._ctx.jobs.clients, self._ctx.settings.log_group_name

@@ -96,8 +96,6 @@ class HybridJob(JobState):
             IntegrityError: What is there is not what the job left.
             AwsError: AWS refused or did not answer.
         """
-        if not self.ended:
-            self.poll()
         self._require_end("has returned nothing")
         if self.status == "CANCELLED":
             raise JobCancelledError(self.report())
@@ -307,8 +305,6 @@ class HybridJob(JobState):
             IntegrityError: It names another place than its own.
             AwsError: AWS refused or did not answer.
         """
-        if not self.ended:
-            self.poll()
         self._require_end("needs what it has in S3")
         keys = self.description.keys
         own = f"{self.dispatch_id}/node-{self.node_id}/attempt-{self.attempt}"
@@ -357,8 +353,6 @@ class HybridJob(JobState):
     @contextmanager
     def _archive(self, max_bytes: int) -> Iterator[Path | None]:
         """Bring the archive of the result files here for a while; None if there is none."""
-        if not self.ended:
-            self.poll()
         self._require_end("has left no files")
         keys, storage = self.description.keys, self._ctx.storage
         size = storage.size_of(keys.bucket, keys.model_archive)

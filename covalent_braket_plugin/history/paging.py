@@ -8,11 +8,12 @@ from datetime import UTC, datetime
 from itertools import pairwise
 
 from covalent_braket_plugin.descriptions import JobSummary, Page
-from covalent_braket_plugin.errors import AwsError, may_pass
+from covalent_braket_plugin.patience import persistently
 
 __all__ = ["newest_first"]
 
-FAILURES = 5
+ATTEMPTS = 6
+FIRST_PAUSE_SECONDS = 1.0
 LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
@@ -32,28 +33,19 @@ def newest_first(
     Raises:
         AwsError: Braket refused, or did not answer for half a minute.
     """
-    found, token = _patiently(ask, "", pause)
+
+    def page(token: str) -> Page[JobSummary]:
+        return persistently(lambda: ask(token), ATTEMPTS, FIRST_PAUSE_SECONDS, pause)
+
+    found, token = page("")
     while token and _in_order(found):
         yield from found
-        found, token = _patiently(ask, token, pause)
+        found, token = page(token)
     rest = list(found)
     while token:
-        found, token = _patiently(ask, token, pause)
+        found, token = page(token)
         rest += found
     yield from sorted(rest, key=_made, reverse=True)
-
-
-def _patiently(
-    ask: Callable[[str], Page[JobSummary]], token: str, pause: Callable[[float], None]
-) -> Page[JobSummary]:
-    for failures in range(FAILURES):
-        try:
-            return ask(token)
-        except AwsError as error:
-            if not may_pass(error):
-                raise
-            pause(2.0**failures)
-    return ask(token)
 
 
 def _in_order(jobs: Sequence[JobSummary]) -> bool:

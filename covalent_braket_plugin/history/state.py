@@ -208,6 +208,14 @@ class JobState:
         return self._job
 
     def _require_end(self, what: str) -> None:
+        """Ask once, unless it is known to have ended.
+
+        Raises:
+            JobNotEndedError: It has not ended.
+            AwsError: Braket refused or did not answer.
+        """
+        if not self.ended:
+            self.poll()
         if not self.ended:
             raise JobNotEndedError(f"{self.name} is {self.status}, and {what} until it has ended.")
 
