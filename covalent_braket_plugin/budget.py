@@ -23,12 +23,12 @@ from typing import Any
 from covalent_braket_plugin.errors import CostLimitError
 from covalent_braket_plugin.protocol import Budget, Counted
 
-__all__ = ["FREE", "LEDGER_FILE", "Guard", "counted", "dollars"]
+__all__ = ["FREE", "LEAST_SIMULATOR_SECONDS", "LEDGER_FILE", "Guard", "counted", "dollars"]
 
 LEDGER_FILE = "budget.json"
 LEAST_SIMULATOR_SECONDS = 3.0
 """A task on an on-demand simulator is charged for at least so long
-(https://aws.amazon.com/braket/pricing/)."""
+(https://aws.amazon.com/braket/pricing/; the Braket SDK's ``MIN_SIMULATOR_DURATION``)."""
 
 FREE = frozenset({"FAILED", "CANCELLED"})
 """Quantum tasks that ended so are not charged for (the Braket SDK's ``Tracker``)."""

@@ -18,16 +18,15 @@ from covalent_braket_plugin.cli.jobs.choosing import where_to_look
 from covalent_braket_plugin.cli.money import LOCAL_NOTE, amount, print_source
 from covalent_braket_plugin.cli.output import console, json_option, note, print_json, working
 from covalent_braket_plugin.cli.sources import gather, source_options
-from covalent_braket_plugin.costs.measured import measured
 from covalent_braket_plugin.costs.parts import Part
-from covalent_braket_plugin.costs.prices import Prices, prices
-from covalent_braket_plugin.costs.spending import Spent, spent, summed
+from covalent_braket_plugin.costs.prices import prices
+from covalent_braket_plugin.costs.spending import Spent, summed
 from covalent_braket_plugin.covalent_compat import store
 from covalent_braket_plugin.covalent_compat.release import checked_release
 from covalent_braket_plugin.covalent_compat.store import Dispatch
 from covalent_braket_plugin.descriptions import Job, JobSummary, task_of
 from covalent_braket_plugin.errors import UnknownJobError
-from covalent_braket_plugin.history import lookup
+from covalent_braket_plugin.history import HybridJob, lookup
 from covalent_braket_plugin.history.where import connect
 from covalent_braket_plugin.pipeline import Context
 
@@ -94,7 +93,7 @@ def cost(
             return connect(gather((*assignments, *named), config, no_config).resolve())
 
     known = prices()
-    bills = _bills(which.strip(), place, known)
+    bills = _bills(which.strip(), place)
     total, local = summed(bill.spent for bill in bills), place().settings.local
     if as_json:
         about = {"which": which, "local": local, "prices": known.source, "problem": known.problem}
@@ -110,11 +109,11 @@ def _money(found: Spent) -> dict[str, Any]:
     return {"usd": found.usd, "approximate": found.approximate, "unknown": list(found.unknown)}
 
 
-def _bills(which: str, place: Any, known: Prices) -> list[_Bill]:
+def _bills(which: str, place: Any) -> list[_Bill]:
     """Find the jobs that are meant, oldest first, and ask what they cost."""
     if which.startswith("arn:"):
         ctx = place(which.split(":")[3] if which.count(":") > 4 else "")
-        return _ask(ctx, [lookup.find(ctx, which)], known)
+        return _ask(ctx, [lookup.find(ctx, which)])
     if _BEGINNING.fullmatch(which):
         with working(f"Looking for {which} ..."):
             which = lookup.dispatch_of(place(), which)
@@ -125,12 +124,12 @@ def _bills(which: str, place: Any, known: Prices) -> list[_Bill]:
         bills = []
         for region in _regions(family):
             ctx = place(region)
-            bills += _ask(ctx, _of(ctx, ids, since), known)
+            bills += _ask(ctx, _of(ctx, ids, since))
         if bills or family:
             return bills
     ctx = place()
     try:
-        return _ask(ctx, [lookup.find(ctx, which)], known)
+        return _ask(ctx, [lookup.find(ctx, which)])
     except UnknownJobError as error:
         raise UnknownJobError(f"No dispatch with jobs has an id like that. {error}") from error
 
@@ -163,11 +162,10 @@ def _regions(family: Sequence[Dispatch]) -> list[str]:
     return sorted({arn.split(":")[3] for arn in jobs}) or [""]
 
 
-def _ask(ctx: Context, jobs: Sequence[JobSummary], known: Prices) -> list[_Bill]:
-    def bill(job: JobSummary) -> _Bill:
-        described = ctx.jobs.describe(job.arn)
-        tasks = measured(ctx.jobs.quantum_tasks(job.arn), ctx.jobs.clients)
-        return _Bill(described, spent(described, tasks, known))
+def _ask(ctx: Context, jobs: Sequence[JobSummary]) -> list[_Bill]:
+    def bill(found: JobSummary) -> _Bill:
+        job = HybridJob(ctx, found)
+        return _Bill(job.description, job.cost())
 
     with (
         Progress(console=console(stderr=True), transient=True) as progress,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from covalent_braket_plugin.budget import LEAST_SIMULATOR_SECONDS
 from covalent_braket_plugin.costs.parts import Part, total
-from covalent_braket_plugin.costs.spending import LEAST_SIMULATOR_SECONDS
 from covalent_braket_plugin.costs.table import Prices, is_qpu, is_simulator
 from covalent_braket_plugin.settings import Settings
 

@@ -10,18 +10,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from covalent_braket_plugin.budget import FREE, LEAST_SIMULATOR_SECONDS
 from covalent_braket_plugin.costs.parts import Part, total
 from covalent_braket_plugin.costs.table import Prices, is_simulator
 from covalent_braket_plugin.descriptions import Job, QuantumTask
 
-__all__ = ["LEAST_SIMULATOR_SECONDS", "Spent", "spent", "summed"]
-
-LEAST_SIMULATOR_SECONDS = 3.0
-"""A task on an on-demand simulator is charged for at least so long (aws.amazon.com/braket/pricing;
-the Braket SDK's ``MIN_SIMULATOR_DURATION``)."""
-
-_FREE = frozenset({"FAILED", "CANCELLED"})
-"""Quantum tasks with these ends are not charged for (the Braket SDK's ``Tracker``)."""
+__all__ = ["Spent", "spent", "summed"]
 
 
 @dataclass(frozen=True)
@@ -59,7 +53,7 @@ def spent(
     region = job.arn.split(":")[3] if job.arn.count(":") > 3 else ""
     parts = [*_instance(job, region, prices, now), *_tasks(quantum_tasks, region, prices, now)]
     unknown = {f"No price is known for {p.what} in {region}." for p in parts if p.usd is None}
-    running = any(task.ended_at is None and task.status not in _FREE for task in quantum_tasks)
+    running = any(task.ended_at is None and task.status not in FREE for task in quantum_tasks)
     measured = all(task.exact for task in quantum_tasks if is_simulator(task.device))
     guessed = job.billable_seconds is None and job.started_at is not None
     return Spent(
@@ -98,7 +92,7 @@ def _tasks(
 ) -> Iterator[Part]:
     charged: dict[str, list[QuantumTask]] = {}
     for task in tasks:
-        if task.status not in _FREE:
+        if task.status not in FREE:
             charged.setdefault(task.device, []).append(task)
     for device, mine in charged.items():
         name = device.rpartition("/")[2]
