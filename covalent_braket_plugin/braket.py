@@ -11,7 +11,7 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,7 +74,13 @@ class BraketExecutor(AsyncBaseExecutor):
 
     Args:
         local: Run on the local Braket, which is started if none runs; nothing else is needed.
-        quantum_device: ARN of the device that the electron's quantum tasks use (default SV1).
+        quantum_device: Device that the electron's quantum tasks use (default SV1): a name such as
+            ``"Garnet"``, an ARN, one of ``braket.devices.Devices``, ``"local:provider/name"`` for a
+            simulator inside the job, or ``"none"``.
+        if_device_unavailable: ``"wait"`` (default) for a device that is offline or outside its
+            hours, ``"fail"``, or take one of the others: ``"fallback"``.
+        fallback_devices: Devices to take instead, in this order.
+        max_device_wait: Longest time in seconds to wait for a device (default a day).
         classical_device: Instance type that the electron runs on (default ``ml.m5.large``).
         instance_count: Number of instances (default 1).
         storage: Size of the instance's volume in GB (default 30).
@@ -92,6 +98,11 @@ class BraketExecutor(AsyncBaseExecutor):
         retries: How often an electron is run again as a new job (default 0).
         retry_on: What that is for: ``"infrastructure"`` (default), ``"time_limit"``,
             ``"electron"``.
+        resume_on: When an electron goes on from its checkpoints in a further job: the same words.
+        resumes: How often it does so at most (default 20).
+        checkpoint_key: Name for the checkpoints in S3, to go on with those of another dispatch.
+        checkpoint_local_path: Directory in the job for checkpoints (default
+            ``/opt/jobs/checkpoints``).
         on_stop: ``"leave"`` (default) or ``"cancel"`` jobs when Covalent's server is stopped.
         reattach: Whether a server that starts waits again for the jobs that were left (default
             True).
@@ -109,8 +120,12 @@ class BraketExecutor(AsyncBaseExecutor):
         braket_job_execution_role_name: Role of the job: name, path/name or ARN (default the one
             that Braket's console makes).
         log_group_name: CloudWatch log group in which the logs of jobs are read.
+        job_name: Template of the job's name, such as ``"{lattice}-{electron}"``.
+        reservation_arn: Reservation of the device that the job runs in.
         tags: Tags of the job, beside ours.
         hyperparameters: Hyperparameters of the job, beside ours; they are public.
+        log_arguments: Show the electron's simple arguments as hyperparameters (default False).
+        input_data: Data for the electron by channel: S3 URIs, or local files or folders.
         kms_key_id: Key that encrypts payloads and results.
         endpoint_url: Where AWS's services answer, if not at AWS.
         version_mismatch: ``"error"`` or ``"warn"`` if Python or cloudpickle of the electron and of
@@ -136,6 +151,9 @@ class BraketExecutor(AsyncBaseExecutor):
         *,
         local: bool | None = None,
         quantum_device: str | None = None,
+        if_device_unavailable: str | None = None,
+        fallback_devices: Sequence[str] | None = None,
+        max_device_wait: float | None = None,
         classical_device: str | None = None,
         instance_count: int | None = None,
         storage: int | None = None,
@@ -147,6 +165,10 @@ class BraketExecutor(AsyncBaseExecutor):
         give_up_after: float | None = None,
         retries: int | None = None,
         retry_on: Sequence[str] | None = None,
+        resume_on: Collection[str] | None = None,
+        resumes: int | None = None,
+        checkpoint_key: str | None = None,
+        checkpoint_local_path: str | None = None,
         on_stop: str | None = None,
         reattach: bool | None = None,
         region: str | None = None,
@@ -160,8 +182,12 @@ class BraketExecutor(AsyncBaseExecutor):
         ecr_image_uri: str | None = None,
         braket_job_execution_role_name: str | None = None,
         log_group_name: str | None = None,
+        job_name: str | None = None,
+        reservation_arn: str | None = None,
         tags: Mapping[str, str] | None = None,
-        hyperparameters: Mapping[str, str] | None = None,
+        hyperparameters: Mapping[str, object] | None = None,
+        log_arguments: bool | None = None,
+        input_data: Mapping[str, str | os.PathLike[str]] | None = None,
         kms_key_id: str | None = None,
         endpoint_url: str | None = None,
         version_mismatch: str | None = None,

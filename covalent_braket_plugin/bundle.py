@@ -66,7 +66,13 @@ def worker_files() -> Mapping[str, Path]:
         By path below the directory that is to be on ``PYTHONPATH``, such as
         ``covalent_braket_plugin/worker.py``, the file here.
     """
-    return {f"{_PACKAGE}/{name}.py": _HERE / f"{name}.py" for name in WORKER_MODULES}
+    paths = (path for name in WORKER_MODULES for path in _files_of(name))
+    return {f"{_PACKAGE}/{path.relative_to(_HERE).as_posix()}": path for path in paths}
+
+
+def _files_of(name: str) -> list[Path]:
+    folder = _HERE / name
+    return sorted(folder.rglob("*.py")) if folder.is_dir() else [_HERE / f"{name}.py"]
 
 
 @cache

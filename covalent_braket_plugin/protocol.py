@@ -13,7 +13,13 @@ One task lives under one S3 prefix::
         value-{node}.tobj    what the electron returned                 written by the worker
         stdout.log, stderr.log   streams too long for the outcome       written by the worker
         outcome.json         the commit mark, always written last       written by the worker
+        results.tar.gz       its result files, if it did not complete   written by the worker
         job/output/model.tar.gz   the electron's result files           written by Braket
+
+Beside the tasks, below the same prefix, lies what is not one attempt's alone::
+
+    {prefix}/checkpoints/{key}/    what Braket keeps in step with a job's checkpoint directory
+    {prefix}/inputs/{digest}/      local input data, once per content
 """
 
 from __future__ import annotations
@@ -170,6 +176,11 @@ class Keys:
     def output_uri(self) -> str:
         """What the job gets as its output path."""
         return self.uri(f"{self.base}/job")
+
+    @property
+    def results(self) -> str:
+        """Key of the archive that the worker makes of result files that Braket may not keep."""
+        return f"{self.base}/results.tar.gz"
 
     def value(self, node_id: int) -> str:
         """Key of the value of a node."""
@@ -458,6 +469,8 @@ class Outcome:
         result_files: How many files the electron left as results.
         main_node: The node that stdout and stderr belong to; None if the manifest was never read.
         spent: What was counted of its quantum tasks; None, and left out, if there was no budget.
+        device: The quantum device that the job had, an ARN or ``local:...``.
+        checkpoints: How many files lay in its checkpoint directory at the end.
         protocol: Version of this contract.
     """
 
@@ -471,6 +484,8 @@ class Outcome:
     result_files: int = 0
     main_node: int | None = None
     spent: Counted | None = None
+    device: str = ""
+    checkpoints: int = 0
     protocol: int = PROTOCOL_VERSION
 
     def node(self, node_id: int) -> NodeOutcome:

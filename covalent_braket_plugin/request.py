@@ -13,6 +13,7 @@ from typing import Any
 
 from covalent_braket_plugin import bundle
 from covalent_braket_plugin.errors import SettingError
+from covalent_braket_plugin.job.hyperparameters import encode
 from covalent_braket_plugin.protocol import (
     HP_MANIFEST,
     HP_MANIFEST_SHA256,
@@ -65,7 +66,7 @@ def create_job_request(
         },
         "deviceConfig": {"device": settings.quantum_device},
         "hyperParameters": {
-            **settings.hyperparameters,
+            **encode(settings.hyperparameters),
             HP_MANIFEST: keys.uri(keys.manifest),
             HP_MANIFEST_SHA256: manifest_sha256,
             HP_PROTOCOL: str(PROTOCOL_VERSION),

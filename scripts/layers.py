@@ -55,13 +55,13 @@ ROOMS = {
     "worker": room(
         "__init__ budget errors protocol payload runtime supervisor opt_ml", "boto3 botocore"
     ),
-    "job": room(),
+    "job": room("job", "braket numpy pennylane"),
     "job_start": room(),
     # What the dispatcher needs.
     "bundle": room(),
-    "settings": room("errors"),
+    "settings": room("errors job"),
     "permissions": room(),
-    "request": room("bundle errors protocol settings"),
+    "request": room("bundle errors job protocol settings"),
     "scopes": room("permissions request settings"),
     "local_endpoint": room("errors"),
     "aws": room("__init__ errors settings", "boto3 botocore urllib3"),

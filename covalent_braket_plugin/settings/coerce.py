@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 from collections.abc import Iterable, Mapping
 from numbers import Integral, Real
+from typing import Any
 
 from covalent_braket_plugin.settings.rules import Problem, closest
 from covalent_braket_plugin.settings.table import Setting
@@ -32,7 +34,13 @@ def type_problem(setting: Setting, value: object) -> Problem:
 def _type_fix(setting: Setting, value: object) -> str:
     if setting.kind == "flag":
         return closest(value, _FLAGS) or "Use True or False."
-    examples = {"map": "{'name': 'text'}", "whole": "30", "number": "30.0", "dollars": "5.0"}
+    examples = {
+        "map": "{'name': 'text'}",
+        "values": "{'steps': 30}",
+        "whole": "30",
+        "number": "30.0",
+        "dollars": "5.0",
+    }
     default = setting.default if setting.default not in (None, {}) else None
     if setting.kind == "names":
         default = list(setting.default)
@@ -97,6 +105,27 @@ def _to_map(value: object) -> dict[str, str]:
     return made
 
 
+def _to_values(value: object) -> dict[str, Any]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    made = {_to_key(key): json.loads(json.dumps(value[key], default=_unwrapped)) for key in value}
+    json.dumps(made, ensure_ascii=False).encode()  # as above
+    return made
+
+
+def _to_key(key: object) -> str:
+    if not isinstance(key, str):
+        raise TypeError
+    return str(key)
+
+
+def _unwrapped(value: object) -> object:
+    """Make of numpy's scalars and arrays what JSON can hold."""
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError
+
+
 def _to_names(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         value = value.split(",")
@@ -114,6 +143,7 @@ COERCE = {
     "dollars": _to_dollars,
     "flag": _to_flag,
     "map": _to_map,
+    "values": _to_values,
     "names": _to_names,
 }
 """By kind of setting: makes a value the right type, or raises ValueError or TypeError."""
@@ -126,5 +156,6 @@ _TYPES = {
     "dollars": "it must be a number, or none",
     "flag": "it must be true or false",
     "map": "it must map text to text",
+    "values": "it must map text to text, numbers, true and false, or lists and maps of them",
     "names": "it must be a list of words",
 }

@@ -13,12 +13,16 @@ import re
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from string import Formatter
 from typing import Any
 from urllib.parse import urlsplit
 
+from covalent_braket_plugin.job.hyperparameters import as_text
 from covalent_braket_plugin.settings.instance_types import INSTANCE_TYPES
 
 __all__ = [
+    "JOB_NAME_FIELDS",
     "OUR_HYPERPARAMETERS",
     "OUR_TAGS",
     "Check",
@@ -29,14 +33,21 @@ __all__ = [
 ]
 
 REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
-OUR_TAGS = 4
+OUR_TAGS = 6
 """Tags of every job that are ours; AWS allows 50 a resource."""
-OUR_HYPERPARAMETERS = 3
+OUR_HYPERPARAMETERS = 4
 """Hyperparameters of every job that are ours; Braket allows 100 a job."""
+INPUT_CHANNELS = 20
+"""So many a job takes (service model, CreateJob)."""
+JOB_NAME_FIELDS = ("electron", "lattice", "dispatch", "node", "attempt")
+"""What a template of a job's name may name."""
 
 _DEVICE_ARN = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]*::device/[\w.-]+/[\w.-]+/[\w.-]+", re.A)
+# What people call devices: "SV1", "Forte-1", "IonQ Forte 1".
+_DEVICE_NAME = re.compile(r"[A-Za-z0-9][\w .-]{0,99}", re.A)
 _LOCAL_DEVICE = re.compile(r"local:[\w.-]+/[\w.-]+", re.A)
 _ECR = re.compile(r"\d{10,14}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com/(?P<rest>\S+)", re.A)
+_RESERVATION = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]+:\d{12}:reservation/[\w-]+", re.A)
 _REPOSITORY_TAG_DIGEST = re.compile(
     r"[a-z0-9][a-z0-9._/-]*(?:(?::\w[\w.-]*)?@sha256:[0-9a-f]{64}|:\w[\w.-]{0,127})", re.A
 )
@@ -65,8 +76,6 @@ _ACCESS_KEY = re.compile(
     r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b|(?:IQoJb3JpZ2lu|F\woGZXIvYXdz)[\w/+=]{50}", re.A
 )
 _SECRET_KEY = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*\d)[\w/+]{40}", re.A)
-# What Java's "." does not match, since the service's pattern for values is ".*".
-_LINE_ENDS = re.compile("[\n\r\x85\u2028\u2029]")
 
 
 @dataclass(frozen=True)
@@ -272,13 +281,74 @@ def session_name(value: str) -> Problem | None:
 
 
 def device(value: str) -> Problem | None:
-    """Demand a device's ARN, or ``local:provider/name`` for a simulator inside the job."""
+    """Demand a device's ARN or name, or ``local:provider/name`` for a simulator inside the job."""
     if len(value) <= 256 and (_DEVICE_ARN.fullmatch(value) or _LOCAL_DEVICE.fullmatch(value)):
         return None
-    if value.lower() in ("sv1", "dm1"):
-        arn = f"arn:aws:braket:::device/quantum-simulator/amazon/{value.lower()}"
-        return Problem(f"Did you mean {arn!r}?")
-    return Problem("Copy the ARN from the Braket console, or use 'local:none/none' for no device.")
+    if _DEVICE_NAME.fullmatch(value):  # whether there is one, Braket says
+        return None
+    return Problem("Use a name that `covalent-braket devices` lists, or 'none' for no device.")
+
+
+def devices(value: Sequence[str]) -> Problem | None:
+    """Demand a list of devices."""
+    problems = ((name, device(name)) for name in value)
+    return next((replace(found, shown=[name]) for name, found in problems if found), None)
+
+
+def checkpoint_key(value: str) -> Problem | None:
+    """Demand what is one part of an S3 key."""
+    if re.fullmatch(r"[\w.-]{1,128}", value, re.A) and value not in (".", ".."):
+        return None
+    return Problem("Use a name such as 'vqe-h2'.")
+
+
+def checkpoint_path(value: str) -> Problem | None:
+    """Demand a directory that Braket may keep checkpoints in (developer guide, checkpoints)."""
+    parts = PurePosixPath(value).parts
+    taken = ("/opt/ml", "/opt/braket", "/tmp", "/usr/local/nvidia")
+    if not value.startswith("/") or ".." in parts or len(value) > 4096 or len(parts) < 2:
+        return Problem("Use a path such as '/opt/jobs/checkpoints'.")
+    if any(PurePosixPath(value).is_relative_to(path) for path in taken):
+        return Problem("Use a path such as '/opt/jobs/checkpoints'.")
+    return path(value)
+
+
+def job_name(value: str) -> Problem | None:
+    """Demand a template of known fields."""
+    try:
+        fields = [name for _, name, *rest in Formatter().parse(value) if name is not None]
+    except ValueError:
+        return Problem("Close every brace; write {{ for a brace itself.")
+    strange = next((name for name in fields if name not in JOB_NAME_FIELDS), None)
+    if strange is None:
+        return None
+    known = ", ".join(f"{{{name}}}" for name in JOB_NAME_FIELDS)
+    return Problem(closest(strange, JOB_NAME_FIELDS) or f"Use {known}.", where=f" {{{strange}}}")
+
+
+def reservation(value: str) -> Problem | None:
+    """Demand the ARN of a reservation."""
+    if _RESERVATION.fullmatch(value):
+        return None
+    return Problem("Copy it from Braket's console: arn:aws:braket:REGION:ACCOUNT:reservation/ID.")
+
+
+def input_data(value: Mapping[str, str]) -> Problem | None:
+    """Demand what Braket takes as channels, each with a path or an S3 URI."""
+    if len(value) > INPUT_CHANNELS:
+        return Problem(
+            f"Leave out {len(value) - INPUT_CHANNELS}.", shown=f"({len(value)} channels)"
+        )
+    for name, place in value.items():
+        where = f"[{name!r}]"
+        if not re.fullmatch(r"[A-Za-z0-9._-]{1,64}", name) or name in (".", ".."):
+            fix = "Use another name for the channel."
+            return Problem(fix, "it has 1 to 64 letters, digits and . _ -", where, place)
+        if not place.strip() or re.search("[\0\n\r]", place):
+            return Problem("Give a path or an S3 URI.", where=where, shown=place)
+        if place.startswith("s3:") and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/.*)?", place):
+            return Problem("Use s3://bucket/key.", where=where, shown=place)
+    return None
 
 
 def instance_type(value: str) -> Problem | None:
@@ -347,7 +417,7 @@ def _tag_problems(value: Mapping[str, str]) -> Iterator[Problem]:
             yield Problem("Leave out other characters.", allowed, where, text)
 
 
-def hyperparameters(value: Mapping[str, str]) -> Problem | None:
+def hyperparameters(value: Mapping[str, Any]) -> Problem | None:
     """Demand what Braket takes as hyperparameters, leaving room for ours."""
     room = 100 - OUR_HYPERPARAMETERS
     if len(value) > room:
@@ -356,22 +426,16 @@ def hyperparameters(value: Mapping[str, str]) -> Problem | None:
     return next(_hyperparameter_problems(value), None)
 
 
-def _hyperparameter_problems(value: Mapping[str, str]) -> Iterator[Problem]:
-    for key, text in value.items():
-        where = f"[{key!r}]"
+def _hyperparameter_problems(value: Mapping[str, Any]) -> Iterator[Problem]:
+    for key, given in value.items():
+        where, text = f"[{key!r}]", as_text(given)
         if key.startswith(("covalent_", "sagemaker_")):
             yield Problem("Use another name.", "names of this kind are reserved", where, text)
         if not 1 <= len(key) <= 256:
             yield Problem(
                 "Use a shorter, non-empty name.", "a name has 1 to 256 characters", where, text
             )
-        if not 1 <= len(text) <= 2500:
-            size = f"({len(text)} characters)" if text else text
-            yield Problem(
-                "Leave it out, or pass it as an argument.",
-                "a value has 1 to 2500 characters",
-                where,
-                size,
-            )
-        if _LINE_ENDS.search(text):
-            yield Problem("Encode it, for example as JSON.", "a value is one line", where, text)
+        if len(text) > 2500:
+            size = f"({len(text)} characters)"
+            fix = "Leave it out, or pass it as an argument."
+            yield Problem(fix, "a value has at most 2500 characters", where, size)

@@ -14,7 +14,7 @@ from covalent_braket_plugin.settings import rules
 __all__ = ["BY_NAME", "LEGACY_KEYS", "SETTINGS", "Setting", "Settings", "markdown_table"]
 
 T = TypeVar("T")
-Kind = Literal["text", "path", "whole", "number", "dollars", "flag", "map", "names"]
+Kind = Literal["text", "path", "whole", "number", "dollars", "flag", "map", "values", "names"]
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 DAY_SECONDS = 24 * 60 * 60
@@ -32,8 +32,8 @@ class Setting:
         name: As users write it.
         default: The value if nobody gives one; None: unset has a meaning of its own.
         kind: What values are: ``text``, ``path``, ``whole`` (a whole number), ``number``,
-            ``dollars`` (a number, or ``"none"``), ``flag`` (true or false), ``map`` (text to text)
-            or ``names`` (a list of words).
+            ``dollars`` (a number, or ``"none"``), ``flag`` (true or false), ``map`` (text to text),
+            ``values`` (text to what JSON can hold) or ``names`` (a list of words).
         meaning: What it does, one sentence.
         rule: What a value must satisfy.
         check: The rule as a function.
@@ -156,9 +156,34 @@ class Settings:
     quantum_device: str = _setting(
         SV1,
         "text",
-        "Device that the job has priority on; the electron reads it from `AMZN_BRAKET_DEVICE_ARN`.",
-        "a device's ARN, or `local:provider/name`",
+        "Device that the job has priority on; in the electron `job.current_device()` is it. A name "
+        "such as `SV1`, `Garnet` or `IonQ Forte 1` is looked up at Braket.",
+        "a device's name or ARN, `local:provider/name` for a simulator inside the job, or `none`",
         rules.device,
+    )
+    if_device_unavailable: Literal["wait", "fail", "fallback"] = _setting(
+        "wait",
+        "text",
+        "What to do if the device is offline or outside its hours when it is the electron's turn: "
+        "`wait` for it, `fail`, or take the first of `fallback_devices` that is available.",
+        "`wait`, `fail` or `fallback`",
+        rules.one_of("wait", "fail", "fallback"),
+    )
+    fallback_devices: tuple[str, ...] = _setting(
+        (),
+        "names",
+        "Devices to take instead, the first one first, with `if_device_unavailable` set to "
+        "`fallback`; if none of them is available either, the electron waits.",
+        "a list of devices as in `quantum_device`, of the same region",
+        rules.devices,
+    )
+    max_device_wait: float = _setting(
+        DAY_SECONDS,
+        "number",
+        "Longest wait for a device to be available, then the electron fails.",
+        "above 0",
+        rules.positive_up_to(math.inf),
+        unit="s",
     )
     classical_device: str = _setting(
         "ml.m5.large",
@@ -246,6 +271,38 @@ class Settings:
         "a list of `infrastructure`, `time_limit` and `electron`",
         rules.names_of("infrastructure", "time_limit", "electron"),
     )
+    resume_on: tuple[str, ...] = _setting(
+        (),
+        "names",
+        "When an electron goes on in a further job, from the checkpoints that it saved, although "
+        "`retries` are used up: after `time_limit`, `infrastructure` or `electron` (as in "
+        "`retry_on`). An attempt that saved nothing new is not gone on with.",
+        "a list of `infrastructure`, `time_limit` and `electron`",
+        rules.names_of("infrastructure", "time_limit", "electron"),
+    )
+    resumes: int = _setting(
+        20,
+        "whole",
+        "How often an electron goes on so at most; `max_cost` holds for all its jobs together.",
+        "0 to 1000",
+        rules.between(0, 1000),
+    )
+    checkpoint_key: str | None = _setting(
+        None,
+        "text",
+        "Name under which the electron's checkpoints are kept in the bucket, for electrons that "
+        "shall go on where another dispatch stopped. Unset: the electron's own, the same for all "
+        "its attempts and for redispatches of its workflow.",
+        "1 to 128 letters, digits and `. _ -`",
+        rules.checkpoint_key,
+    )
+    checkpoint_local_path: str = _setting(
+        "/opt/jobs/checkpoints",
+        "text",
+        "Directory in the job that Braket keeps in step with S3; `job.checkpoint` saves there.",
+        "an absolute path, not below `/opt/ml`, `/opt/braket`, `/tmp` or `/usr/local/nvidia`",
+        rules.checkpoint_path,
+    )
     on_stop: Literal["leave", "cancel"] = _setting(
         "leave",
         "text",
@@ -285,11 +342,28 @@ class Settings:
         "1 to 512 letters, digits and `. _ / # -`",
         rules.log_group,
     )
+    job_name: str | None = _setting(
+        None,
+        "text",
+        "Template of the jobs' names, of text and `{electron}`, `{lattice}`, `{dispatch}`, "
+        "`{node}` and `{attempt}`; what Braket refuses in a name becomes a hyphen. Unset: "
+        "`{electron}-{dispatch}-{node}-{attempt}`.",
+        "text with these fields",
+        rules.job_name,
+    )
+    reservation_arn: str | None = _setting(
+        None,
+        "text",
+        "Reservation of the device (Braket Direct) that the job runs in.",
+        "the ARN of a reservation",
+        rules.reservation,
+    )
     tags: Mapping[str, str] = _setting(
         {},
         "map",
-        "Tags for the jobs, beside the four that name dispatch, node, lattice and electron.",
-        "at most 46; keys up to 128 characters, values up to 256",
+        "Tags for the jobs, beside ours, which name dispatch, node, lattice, electron, attempt and "
+        "the device that was wanted.",
+        "at most 44; keys up to 128 characters, values up to 256",
         rules.tags,
     )
     kms_key_id: str | None = _setting(
@@ -299,12 +373,29 @@ class Settings:
         "a key's id, alias or ARN",
         rules.kms_key,
     )
-    hyperparameters: Mapping[str, str] = _setting(
+    hyperparameters: Mapping[str, Any] = _setting(
+        {},
+        "values",
+        "More hyperparameters for the job: text, numbers, true and false, lists and maps of them. "
+        "In the electron `job.hyperparameters()` gives them back as they were. They are public.",
+        "at most 96; names up to 256 characters, values (as text or JSON) up to 2500",
+        rules.hyperparameters,
+    )
+    log_arguments: bool = _setting(
+        False,
+        "flag",
+        "Whether the electron's simple arguments (text, numbers, true and false) are shown as "
+        "hyperparameters of its job. They are public then.",
+        "true or false",
+        rules.anything,
+    )
+    input_data: Mapping[str, str] = _setting(
         {},
         "map",
-        "More hyperparameters for the job.",
-        "at most 97; names up to 256 characters, values 1 to 2500 on one line",
-        rules.hyperparameters,
+        "Data for the electron by channel: an S3 URI, or a local file or folder, which is uploaded "
+        "once per content. In the electron `job.input_dir(channel)` is where it lies.",
+        "at most 20; names of up to 64 letters, digits and `. _ -`; each a path or an S3 URI",
+        rules.input_data,
     )
     endpoint_url: str | None = _setting(
         None,

@@ -6,11 +6,12 @@ import io
 import subprocess
 import sys
 import tarfile
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 from covalent_braket_plugin import bundle
-from scripts.layers import PACKAGE, ROOMS, imports_of
+from scripts.layers import PACKAGE, ROOMS, Import, imports_of
 
 ROOT = Path(__file__).parents[2]
 
@@ -21,16 +22,27 @@ def members(data: bytes) -> dict[str, bytes]:
         return {item.name: file.read() for item, file in found if file}
 
 
+def files_of(name: str) -> list[Path]:
+    single = ROOT / PACKAGE / f"{name}.py"
+    return [single] if single.exists() else sorted((ROOT / PACKAGE / name).rglob("*.py"))
+
+
+def imports_in(name: str) -> Iterator[Import]:
+    for path in files_of(name):
+        inside = path.relative_to(ROOT).with_suffix("").parts
+        yield from imports_of(path, ".".join(part for part in inside if part != "__init__"))
+
+
 def test_what_the_worker_imports_of_this_package_is_in_the_archive() -> None:
     # Found from the source, so that a new import cannot be forgotten in the list.
     wanted, waiting = set(), ["worker", "job"]  # `job` is for electrons
     while waiting:
         name = waiting.pop()
         wanted.add(name)
-        for found in imports_of(ROOT / PACKAGE / f"{name}.py", f"{PACKAGE}.{name}"):
+        for found in imports_in(name):
             top, _, rest = found.name.partition(".")
             module = rest.split(".")[0] if top == PACKAGE else name
-            module = module if (ROOT / PACKAGE / f"{module}.py").exists() else "__init__"
+            module = module if files_of(module) else "__init__"
             if module not in wanted:
                 waiting.append(module)
     assert set(bundle.WORKER_MODULES) == wanted

@@ -1,0 +1,23 @@
+"""For code inside an electron: where it runs, what it was given, and how it tells what it does.
+
+    from covalent_braket_plugin import job
+
+Imports where the job runs, without Covalent, and outside a job too, where every question has a
+sensible answer: the same function runs in a notebook. Nothing heavy is imported before it is used.
+"""
+
+from __future__ import annotations
+
+from covalent_braket_plugin.job.context import Context, context
+from covalent_braket_plugin.job.files import input_dir, results_dir
+from covalent_braket_plugin.job.hyperparameters import hyperparameters
+from covalent_braket_plugin.job.status import update_status
+
+__all__ = [
+    "Context",
+    "context",
+    "hyperparameters",
+    "input_dir",
+    "results_dir",
+    "update_status",
+]
