@@ -1,8 +1,8 @@
 """Hyperparameters: text on their way and in Braket's console, values in the electron.
 
-Braket knows text only, on one line. Such text stays as it is; other values are JSON. Text that looks
-like JSON (such as ``"7"``, which could be read as a number) is named in a hyperparameter of ours, so
-that it comes back as text.
+Braket knows text only, on one line. Such text stays as it is; other values are JSON. Text that
+looks like JSON (such as ``"7"``, which could be read as a number) is named in a hyperparameter of
+ours, so that it comes back as text.
 """
 
 from __future__ import annotations
