@@ -14,7 +14,7 @@ from pathlib import Path
 from covalent_braket_plugin.settings import markdown_table
 
 ROOT = Path(__file__).resolve().parent.parent
-PAGES = ("README.md", "docs/settings.md")
+PAGES = ("docs/settings.md",)
 BEGIN = "<!-- settings: begin (written by scripts/update_docs.py) -->\n"
 END = "<!-- settings: end -->"
 

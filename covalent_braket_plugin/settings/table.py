@@ -478,7 +478,7 @@ job); the others name the setting that took their place.
 
 
 def markdown_table() -> str:
-    """Write all settings as a Markdown table, for the README and the documentation."""
+    """Write all settings as a Markdown table, for the documentation."""
     lines = ["| Setting | Default | Meaning | Rule |", "|---|---|---|---|"]
     lines += [_row(setting) for setting in SETTINGS]
     return "\n".join(lines) + "\n"
