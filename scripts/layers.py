@@ -55,7 +55,7 @@ ROOMS = {
     "worker": room(
         "__init__ budget errors protocol payload runtime supervisor opt_ml", "boto3 botocore"
     ),
-    "job": room("job", "braket numpy pennylane"),
+    "job": room("job errors", "braket botocore numpy pennylane"),
     "job_start": room(),
     # What the dispatcher needs.
     "bundle": room(),

@@ -9,15 +9,22 @@ sensible answer: the same function runs in a notebook. Nothing heavy is imported
 from __future__ import annotations
 
 from covalent_braket_plugin.job.context import Context, context
+from covalent_braket_plugin.job.device import current_device, pennylane_device
+from covalent_braket_plugin.job.environment import describe_environment
 from covalent_braket_plugin.job.files import input_dir, results_dir
 from covalent_braket_plugin.job.hyperparameters import hyperparameters
+from covalent_braket_plugin.job.metrics import log_metric
 from covalent_braket_plugin.job.status import update_status
 
 __all__ = [
     "Context",
     "context",
+    "current_device",
+    "describe_environment",
     "hyperparameters",
     "input_dir",
+    "log_metric",
+    "pennylane_device",
     "results_dir",
     "update_status",
 ]
