@@ -103,6 +103,7 @@ class Job(JobSummary):
         instance_type: What it runs on.
         instance_count: On how many of them.
         hyperparameters: What it was given.
+        reservation_arn: The reservation that it runs in; empty if none.
         queue_position: Its place in Braket's queue, such as ``"7"`` or ``">15"``; empty if it is
             not queued.
     """
@@ -113,6 +114,7 @@ class Job(JobSummary):
     instance_type: str = ""
     instance_count: int = 1
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
+    reservation_arn: str = ""
     queue_position: str = ""
 
     @property
@@ -191,17 +193,26 @@ def job_of(found: Mapping[str, Any]) -> Job:
         instance_type=found.get("instanceConfig", {}).get("instanceType", ""),
         instance_count=found.get("instanceConfig", {}).get("instanceCount", 1),
         hyperparameters=found.get("hyperParameters", {}),
+        reservation_arn=_reservation(found.get("associations") or []),
         queue_position=_position(found.get("queueInfo") or {}),
     )
 
 
 def task_of(job: JobSummary) -> tuple[str, int, int] | None:
-    """Read from tags and name which dispatch, node and attempt a job is of; None if not ours."""
+    """Read from its tags which dispatch, node and attempt a job is of; None if not ours.
+
+    Jobs of earlier releases have their attempt in their name alone.
+    """
     dispatch_id, node = (job.tags.get(f"covalent:{key}", "") for key in ("dispatch_id", "node_id"))
-    attempt = job.name.rpartition("-")[2]
+    attempt = job.tags.get("covalent:attempt") or job.name.rpartition("-")[2]
     if not (dispatch_id and node.isdigit() and attempt.isdigit()):
         return None
     return dispatch_id, int(node), int(attempt)
+
+
+def _reservation(associations: Sequence[Mapping[str, str]]) -> str:
+    kind = "RESERVATION_TIME_WINDOW_ARN"
+    return next((each["arn"] for each in associations if each.get("type") == kind), "")
 
 
 def _position(found: Mapping[str, Any]) -> str:

@@ -9,6 +9,9 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
+from collections.abc import Iterator
+from dataclasses import dataclass
+from string import Formatter
 from typing import Any
 
 from covalent_braket_plugin import bundle
@@ -23,12 +26,14 @@ from covalent_braket_plugin.protocol import (
     Task,
 )
 from covalent_braket_plugin.settings import Settings, check
-from covalent_braket_plugin.settings.rules import tag_character
+from covalent_braket_plugin.settings.rules import Problem, tag_character
 
 __all__ = ["client_token", "create_job_request", "job_name", "job_tags", "role_arn"]
 
 JOB_NAME_LENGTH = 50
-SLUG_LENGTH = 20
+DEFAULT_JOB_NAME = "{electron}-{dispatch}-{node}-{attempt}"
+WORD_LENGTH = 20
+"""So much of the electron's name is in the name of its job, unless a template is given."""
 TAG_VALUE_LENGTH = 256
 S3_PATH_LENGTH = 1024
 
@@ -55,7 +60,7 @@ def create_job_request(
     check(settings)
     return {
         "clientToken": client_token(task),
-        "jobName": job_name(task),
+        "jobName": job_name(task, settings.job_name),
         "algorithmSpecification": _algorithm(settings, keys),
         "outputDataConfig": _output(settings, keys.output_uri),
         "roleArn": role,
@@ -73,17 +78,26 @@ def create_job_request(
         },
         "stoppingCondition": {"maxRuntimeInSeconds": settings.time_limit},
         "tags": job_tags(task, settings),
+        **_reservation(settings, role),
     }
 
 
-def job_name(task: Task) -> str:
-    """Name the task's job: legal for Braket, readable, and the task's alone.
+def job_name(task: Task, template: str | None = None) -> str:
+    """Name the task's job: legal for Braket, readable, and unless told otherwise the task's alone.
 
-    Such as ``energy-of-h2-0a1b2c3d4e5f-3-1``: function, dispatch, node, attempt.
+    Such as ``energy-of-h2-0a1b2c3d4e5f-3-1``: function, dispatch, node, attempt. What is too long
+    loses letters of the electron's and the lattice's name first, then of the template's own text.
+
+    Args:
+        task: What the job is for.
+        template: The setting `job_name`; by it jobs of several tasks may have the same name.
     """
-    tail = f"-{_short(task.dispatch_id)}-{task.node_id}-{task.attempt}"
-    room = min(SLUG_LENGTH, JOB_NAME_LENGTH - len(tail))
-    return (_slug(task.name)[:room].strip("-") or "e") + tail
+    pieces = list(_pieces(task, template))
+    while len(name := _slug("".join(piece.text for piece in pieces))) > JOB_NAME_LENGTH:
+        if not _shrink(pieces):  # it repeats its fields
+            half = JOB_NAME_LENGTH // 2
+            return _slug(name[:half] + name[-half:])
+    return name or "electron"
 
 
 def client_token(task: Task) -> str:
@@ -101,6 +115,7 @@ def job_tags(task: Task, settings: Settings) -> dict[str, str]:
         "covalent:node_id": str(task.node_id),
         "covalent:lattice": task.lattice_name,
         "covalent:electron": task.name,
+        "covalent:attempt": str(task.attempt),
     }
     return {**settings.tags, **{key: _tag_value(text) for key, text in ours.items()}}
 
@@ -134,6 +149,81 @@ def _output(settings: Settings, output_uri: str) -> dict[str, str]:
     return {"s3Path": output_uri, **key}
 
 
+def _reservation(settings: Settings, role: str) -> dict[str, Any]:
+    """Have the job run in a reservation, in which it starts and all its quantum tasks run.
+
+    https://docs.aws.amazon.com/braket/latest/developerguide/braket-run-hybrid-jobs-with-reservation.html
+    """
+    arn = settings.reservation_arn
+    if arn is None:
+        return {}
+    # A role is the job's account's: it cannot be handed across accounts.
+    problem = _reservation_problem(settings, *arn.split(":")[3:5], job_account=role.split(":")[4])
+    if problem:
+        raise SettingError("reservation_arn", arn, problem.rule, problem.fix)
+    return {"associations": [{"arn": arn, "type": "RESERVATION_TIME_WINDOW_ARN"}]}
+
+
+def _reservation_problem(
+    settings: Settings, region: str, account: str, *, job_account: str
+) -> Problem | None:
+    device = settings.quantum_device
+    if device.startswith("local:") or ":device/quantum-simulator/" in device:
+        fix = "Set quantum_device to the device that is reserved, or leave the reservation out."
+        return Problem(fix, f"only QPUs can be reserved, and quantum_device is {device}")
+    if settings.if_device_unavailable == "fallback":
+        rule = "a job in a reservation can use no other device, but if_device_unavailable is"
+        return Problem("Leave out if_device_unavailable.", f"{rule} 'fallback'")
+    if settings.region not in (None, region):
+        fix = f"Use a reservation in {settings.region}, or a device of {region}."
+        return Problem(fix, f"the job is in {settings.region}")
+    if account != job_account:
+        fix = f"Use credentials of account {account}, or a reservation of {job_account}."
+        return Problem(fix, f"it is of another account than the job, which is in {job_account}")
+    return None
+
+
+@dataclass
+class _Piece:
+    """A part of a job's name.
+
+    Attributes:
+        text: As it stands there.
+        shrinks: Whether it may lose letters: 2 as a name, 1 as the template's text, 0 not.
+    """
+
+    text: str
+    shrinks: int = 0
+
+
+def _pieces(task: Task, template: str | None) -> Iterator[_Piece]:
+    most = JOB_NAME_LENGTH if template else WORD_LENGTH
+    names = {"electron": _slug(task.name) or "electron", "lattice": _slug(task.lattice_name)}
+    rest = {
+        "dispatch": _short(task.dispatch_id),
+        "node": str(task.node_id),
+        "attempt": str(task.attempt),
+    }
+    for text, name, *_ in Formatter().parse(template or DEFAULT_JOB_NAME):
+        yield _Piece(text, 1)
+        if name in names:
+            yield _Piece(names[name][:most], 2)
+        elif name is not None:
+            yield _Piece(rest[name])
+
+
+def _shrink(pieces: list[_Piece]) -> bool:
+    """Take a letter off the longest name, or where they are down to one out of the longest text."""
+    for kind in (2, 1):
+        mine = [piece for piece in pieces if piece.shrinks == kind and len(piece.text) > 1]
+        if mine:
+            longest = max(mine, key=lambda piece: len(piece.text))
+            at = len(longest.text) - 1 if kind == 2 else len(longest.text) // 2
+            longest.text = longest.text[:at] + longest.text[at + 1 :]
+            return True
+    return False
+
+
 def _identity(task: Task) -> str:
     return f"{task.dispatch_id}/{task.node_id}/{task.attempt}"
 
@@ -147,7 +237,7 @@ def _short(dispatch_id: str) -> str:
 
 def _slug(name: str) -> str:
     plain = unicodedata.normalize("NFKD", name).encode("ascii", "ignore").decode()
-    return re.sub(r"[^a-zA-Z0-9]+", "-", plain).strip("-") or "electron"
+    return re.sub(r"[^a-zA-Z0-9]+", "-", plain).strip("-")
 
 
 def _tag_value(text: str) -> str:

@@ -10,7 +10,7 @@ from covalent_braket_plugin.costs.parts import Part, total
 from covalent_braket_plugin.costs.table import Prices, is_qpu, is_simulator
 from covalent_braket_plugin.settings import Settings
 
-__all__ = ["Estimate", "Plan", "estimate", "instance_usd"]
+__all__ = ["Estimate", "Plan", "estimate", "in_force", "instance_usd"]
 
 MONTH_HOURS = 730.0
 """What AWS reckons a month of storage as (365 * 24 / 12)."""
@@ -63,12 +63,21 @@ def estimate(settings: Settings, region: str, prices: Prices, plan: Plan | None 
         prices: The prices in force.
         plan: The quantum tasks that it is to make.
     """
+    prices = in_force(settings, region, prices)
     most = tuple(_most(settings, region, prices))
     each = tuple(_each(settings.quantum_device, region, prices))
     planned = tuple(_planned(settings.quantum_device, region, prices, plan or Plan()))
     missing = {part.what for part in (*most, *each, *planned) if part.usd is None}
     unknown = tuple(f"No price is known for {what} in {region}." for what in sorted(missing))
     return Estimate(most, each, planned, unknown)
+
+
+def in_force(settings: Settings, region: str, prices: Prices) -> Prices:
+    """The prices for an electron: on a device that is reserved, quantum tasks cost nothing."""
+    device = settings.quantum_device
+    if settings.reservation_arn and is_qpu(device):
+        return prices.with_reserved(device, region)
+    return prices
 
 
 def instance_usd(settings: Settings, region: str, prices: Prices) -> float | None:

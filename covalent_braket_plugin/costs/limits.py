@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from covalent_braket_plugin.budget import dollars
-from covalent_braket_plugin.costs.estimate import estimate, instance_usd
+from covalent_braket_plugin.costs.estimate import estimate, in_force, instance_usd
 from covalent_braket_plugin.costs.parts import Part
 from covalent_braket_plugin.costs.prices import prices as prices_in_force
 from covalent_braket_plugin.costs.table import Prices, is_qpu
@@ -48,9 +48,10 @@ def budget_of(
         CostLimitError: `max_cost` is missing, is too little, or cannot be kept.
     """
     most = settings.max_cost
-    if most == "none" or (most is None and not is_qpu(settings.quantum_device)):
+    on_demand = is_qpu(settings.quantum_device) and not settings.reservation_arn
+    if most == "none" or (most is None and not on_demand):
         return None
-    known = prices_in_force() if prices is None else prices
+    known = in_force(settings, region, prices_in_force() if prices is None else prices)
     if most is None:
         raise CostLimitError(_missing(settings, region, known))
     instance = instance_usd(settings, region, known)
@@ -92,7 +93,9 @@ def _may_cost(settings: Settings, region: str, prices: Prices) -> str:
     usd = instance_usd(settings, region, prices)
     most = "for which no price is known" if usd is None else f"which costs {dollars(usd)} at most"
     text = f"time_limit={settings.time_limit} s on {settings.classical_device}, {most}"
-    if found.each:
+    if settings.reservation_arn and found.each:
+        text += f", and {found.each[0].what} is reserved: its tasks are not charged one by one"
+    elif found.each:
         text += f", and {_each(found.each)}"
     if settings.local:
         text += " (AWS's prices: the local Braket charges nothing)"

@@ -51,6 +51,8 @@ def spent(
     """
     now = now or datetime.now(UTC)
     region = job.arn.split(":")[3] if job.arn.count(":") > 3 else ""
+    if job.reservation_arn:  # the device's hours are paid for, whatever runs in them
+        prices = prices.with_reserved(job.device, region)
     parts = [*_instance(job, region, prices, now), *_tasks(quantum_tasks, region, prices, now)]
     unknown = {f"No price is known for {p.what} in {region}." for p in parts if p.usd is None}
     running = any(task.ended_at is None and task.status not in FREE for task in quantum_tasks)

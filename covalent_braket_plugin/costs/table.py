@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -90,6 +90,16 @@ class Prices:
     def simulator_minute(self, device: str, region: str) -> float | None:
         """Price of a minute on an on-demand simulator."""
         return self.of("simulator", *_place(device, region))
+
+    def with_reserved(self, device: str, region: str) -> Prices:
+        """Say that a QPU is reserved: its hours are paid for, whatever runs in them.
+
+        https://docs.aws.amazon.com/braket/latest/developerguide/braket-reservations.html
+        """
+        place = _place(device, region)
+        kinds: tuple[Kind, ...] = ("task", "shot")
+        free = (Price(kind, *place, 0.0, "", "the reservation") for kind in kinds)
+        return replace(self, known={**self.known, **by_place(free)})
 
     def devices(self) -> dict[str, dict[str, float]]:
         """All prices of devices: by ``region/name``, ``task`` and ``shot``, or ``minute``."""

@@ -316,10 +316,15 @@ def checkpoint_path(value: str) -> Problem | None:
 def job_name(value: str) -> Problem | None:
     """Demand a template of known fields."""
     try:
-        fields = [name for _, name, *rest in Formatter().parse(value) if name is not None]
+        fields = [part[1:] for part in Formatter().parse(value) if part[1] is not None]
     except ValueError:
         return Problem("Close every brace; write {{ for a brace itself.")
-    strange = next((name for name in fields if name not in JOB_NAME_FIELDS), None)
+    if len(value) > 256:
+        return Problem("Shorten it: a job's name has at most 50 characters.")
+    formatted = next((str(name) for name, *how in fields if any(how)), None)
+    if formatted is not None:
+        return Problem(f"Write {{{formatted}}}.", "its fields take no format or conversion")
+    strange = next((name for name, *_ in fields if name not in JOB_NAME_FIELDS), None)
     if strange is None:
         return None
     known = ", ".join(f"{{{name}}}" for name in JOB_NAME_FIELDS)

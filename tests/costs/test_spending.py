@@ -60,6 +60,13 @@ def test_a_job_that_waits_has_cost_nothing_yet() -> None:
     assert found.usd is None
 
 
+def test_in_a_reservation_the_reserved_device_is_paid_for_already_and_no_other() -> None:
+    reserved = job(device=GARNET, reservation_arn="arn:aws:braket:eu-north-1:1:reservation/x")
+    assert spent(reserved, [task(GARNET)], PRICES).usd == pytest.approx(0.01)
+    other = spent(reserved, [task(GARNET.replace("Garnet", "Other"))], PRICES)
+    assert other.unknown
+
+
 def test_a_qpu_is_paid_for_by_task_and_shot_unless_the_task_failed() -> None:
     tasks = [
         task(GARNET),

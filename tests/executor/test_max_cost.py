@@ -19,12 +19,15 @@ from covalent._shared_files.exceptions import TaskRuntimeError
 
 from covalent_braket_plugin.braket import BraketExecutor
 from covalent_braket_plugin.cli import main
-from covalent_braket_plugin.errors import CostLimitError, SettingError
+from covalent_braket_plugin.errors import CostLimitError, RejectedError, SettingError
 from tests.support.braket_server import BraketServer
 from tests.support.price_list import csv_of
 
 GARNET = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
 EMERALD = "arn:aws:braket:eu-north-1::device/qpu/iqm/Emerald"
+
+
+OTHERS_RESERVATION = "arn:aws:braket:eu-north-1:999999999999:reservation/x"
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -108,6 +111,19 @@ async def test_an_instance_that_costs_more_is_refused_with_both_ways_out(bench: 
 async def test_on_a_qpu_there_must_be_enough_for_one_task(bench: Bench) -> None:
     with pytest.raises(CostLimitError, match=r"\$0\.301 for one task with one shot"):
         await bench.run(answers, max_cost=0.3, quantum_device=GARNET)
+    assert bench.sent == set()
+
+
+async def test_in_a_reservation_a_qpu_needs_no_limit_and_the_service_gets_the_reservation(
+    bench: Bench,
+) -> None:
+    arn = "arn:aws:braket:eu-north-1:000000000000:reservation/x"
+    reserved = {"quantum_device": GARNET, "reservation_arn": arn}
+    for max_cost in ({}, {"max_cost": 0.06}):  # the instance alone is 0.05
+        with pytest.raises(RejectedError, match="Reservation arn is invalid"):
+            await bench.run(answers, **reserved, **max_cost)
+    with pytest.raises(SettingError, match="of another account"):
+        await bench.run(answers, **{**reserved, "reservation_arn": OTHERS_RESERVATION})
     assert bench.sent == set()
 
 

@@ -35,6 +35,12 @@ def test_the_newest_attempt_of_a_node_is_its_job_whatever_the_order() -> None:
         assert found == {("d", 3): "f-0a-3-10", ("d", 4): "f-0a-4-1"}
 
 
+def test_the_attempt_is_read_from_the_tags_whatever_the_name() -> None:
+    named = job("energy-7")
+    named.tags["covalent:attempt"] = "12"  # type: ignore[index]
+    assert task_of(named) == ("d", 3, 12)
+
+
 @pytest.mark.parametrize(
     "stranger",
     [job("mine"), job("f-0a-3-1", node=""), job("f-0a-3-1", dispatch_id=""), job("f-0a-3-x")],

@@ -24,6 +24,10 @@ from tests.support.service_model import violations
 
 DISPATCH = "0a1b2c3d-4e5f-4a6b-8c7d-1234567890ab"
 ROLE = "arn:aws:iam::123456789012:role/service-role/AmazonBraketJobsExecutionRole"
+SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
+FORTE = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
+GARNET = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+RESERVATION = "arn:aws:braket:eu-north-1:123456789012:reservation/0a1b"
 CONFIGURED: dict[str, object] = {
     "region": "us-east-1",
     "ecr_image_uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/worker:py312",
@@ -91,6 +95,7 @@ def test_random_names_make_requests_that_the_service_model_allows() -> None:
         {"tags": {f"t{n}": "v" * 256 for n in range(44)}},
         {"time_limit": 432000, "storage": 1, "instance_count": 2},
         {"quantum_device": "local:none/none"},
+        {"job_name": "{lattice}-{electron}-{dispatch}-{node}-{attempt}"},
     ],
 )
 def test_settings_at_their_limits_make_requests_that_the_service_model_allows(
@@ -141,6 +146,7 @@ def test_the_request_says_what_the_settings_say() -> None:
             "covalent:node_id": "3",
             "covalent:lattice": "vqe",
             "covalent:electron": "energy",
+            "covalent:attempt": "1",
         },
     }
 
@@ -173,6 +179,82 @@ def test_names_and_tokens_are_the_tasks_alone() -> None:
 )
 def test_a_job_name_is_readable(name: str, expected: str) -> None:
     assert job_name(Task(DISPATCH, 3, 1, name)) == expected
+
+
+@pytest.mark.parametrize(
+    ("template", "expected"),
+    [
+        ("{lattice}-{electron}", "vqe-of-molecules-energy-of-h2"),
+        ("{lattice}/{electron} {{v1}} {node}", "vqe-of-molecules-energy-of-h2-v1-3"),
+        ("run {attempt} of {dispatch}", "run-1-of-0a1b2c3d4e5f"),
+        ("{{}}", "electron"),
+    ],
+)
+def test_a_template_names_jobs(template: str, expected: str) -> None:
+    assert job_name(Task(DISPATCH, 3, 1, "energy_of_h2", "vqe of molecules"), template) == expected
+
+
+def test_a_lattice_without_a_name_leaves_no_gap() -> None:
+    assert job_name(Task(DISPATCH, 3, 1, "energy"), "{lattice}-{electron}-{node}") == "energy-3"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "{lattice}-{electron}-{dispatch}-{node}-{attempt}",
+        "{dispatch}-{node}-{attempt}-{electron}{lattice}",
+        "x" * 200 + "-{dispatch}-{node}-{attempt}-" + "y" * 20,
+        "{electron}" * 20 + "-{dispatch}-{node}-{attempt}",
+    ],
+)
+def test_a_long_name_keeps_dispatch_node_and_attempt(template: str) -> None:
+    name = job_name(Task(DISPATCH, 3456, 12, "e" * 80, "l" * 80), template)
+    assert len(name) == 50
+    assert "-".join(["0a1b2c3d4e5f", "3456", "12"]) in name
+
+
+def test_a_long_name_shortens_the_longest_word_first() -> None:
+    name = job_name(Task(DISPATCH, 3, 1, "energy", "l" * 80), "{lattice}-{electron}-{dispatch}")
+    assert name == "l" * 30 + "-energy-0a1b2c3d4e5f"
+
+
+@pytest.mark.parametrize("name", ODD_NAMES, ids=ascii)
+@pytest.mark.parametrize("template", ["{electron}", "-{lattice}-", "{dispatch}" * 6, "é{{ {node}"])
+def test_any_template_makes_a_name_that_the_service_takes(name: str, template: str) -> None:
+    made = request(Task(DISPATCH, 3, 1, name, name), configured(job_name=template))
+    assert violations("CreateJob", made) == []
+
+
+def test_a_job_in_a_reservation_says_so() -> None:
+    settings = configured(
+        region="eu-north-1",
+        ecr_image_uri=None,
+        quantum_device=GARNET,
+        reservation_arn=RESERVATION,
+    )
+    made = request(Task(DISPATCH, 3), settings)
+    assert made["associations"] == [{"arn": RESERVATION, "type": "RESERVATION_TIME_WINDOW_ARN"}]
+    assert violations("CreateJob", made) == []
+    assert "associations" not in request(Task(DISPATCH, 3))
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"region": "us-east-1", "quantum_device": SV1}, "only QPUs can be reserved"),
+        ({"region": "us-east-1", "quantum_device": "local:none/none"}, "only QPUs can be reserved"),
+        ({"region": "us-east-1", "quantum_device": FORTE}, "the job is in us-east-1"),
+        ({"if_device_unavailable": "fallback"}, "Leave out if_device_unavailable"),
+        ({"reservation_arn": RESERVATION.replace("1234", "2345")}, "of another account"),
+    ],
+    ids=str,
+)
+def test_a_reservation_that_cannot_be_the_jobs_is_refused(
+    given: dict[str, object], text: str
+) -> None:
+    good = {"region": "eu-north-1", "quantum_device": GARNET, "reservation_arn": RESERVATION}
+    with pytest.raises(SettingError, match=text):
+        request(Task(DISPATCH, 3), resolve({**good, **given}, {}, {}))
 
 
 @pytest.mark.parametrize("dispatch_id", ["", "x", "_/_", DISPATCH.upper(), "0" * 40])
