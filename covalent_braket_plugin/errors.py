@@ -27,6 +27,10 @@ The tree::
     │   ├── RejectedError       the request breaks a rule of the service
     │   ├── DeviceError         the quantum device is offline or retired
     │   └── UnreachableError    no answer: network, DNS, time-out, or a fault of the service
+    ├── QuantumTaskError        a quantum task ended without a result
+    ├── ParallelError           some circuits failed; it has what the others gave
+    │   └── ParallelCostError       `max_cost` stopped one; a CostLimitError too
+    ├── NoDeviceError           none of the devices of `job.run_with_fallback` could be used
     ├── ConfigFileError         Covalent's configuration file cannot be read
     ├── UnknownJobError         no job, or more than one, is what was asked for
     ├── JobNotEndedError        a job has not ended (yet)
@@ -43,7 +47,7 @@ Only the standard library is imported here.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 __all__ = [
     "AccessError",
@@ -62,11 +66,15 @@ __all__ = [
     "JobFailedError",
     "JobNotEndedError",
     "LocalBraketError",
+    "NoDeviceError",
     "NoOutcomeError",
     "NotFoundError",
+    "ParallelCostError",
+    "ParallelError",
     "PayloadError",
     "PlotError",
     "ProtocolError",
+    "QuantumTaskError",
     "QueueTimeoutError",
     "QuotaError",
     "RejectedError",
@@ -240,6 +248,63 @@ class DeviceError(AwsError):
 
 class UnreachableError(AwsError):
     """No usable answer: network, DNS, time-out, or a fault inside the service."""
+
+
+class QuantumTaskError(BraketPluginError):
+    """A quantum task ended without a result.
+
+    Args:
+        arn: The quantum task.
+        status: Its status, such as ``FAILED``.
+        reason: Braket's words; may be empty.
+    """
+
+    def __init__(self, arn: str, status: str, reason: str = "") -> None:
+        self.arn = arn
+        self.status = status
+        self.reason = reason
+        why = f": {reason}" if reason else ", and Braket gives no reason"
+        super().__init__(f"The quantum task {arn} has no result, its status is {status}{why}")
+
+
+class ParallelError(BraketPluginError):
+    """Some circuits of `job.run_parallel` failed.
+
+    Args:
+        results: Those of the others, in the order of the circuits; None where one failed.
+        errors: Why, by the circuit's number, counted from 0.
+        kept: S3 URI below which Braket keeps what the others gave; may be empty.
+    """
+
+    def __init__(
+        self, results: Sequence[object], errors: Mapping[int, Exception], kept: str = ""
+    ) -> None:
+        self.results = list(results)
+        self.errors = dict(errors)
+        shown = [f"number {n}: {type(e).__name__}: {e}" for n, e in list(errors.items())[:3]]
+        more = [f"and {len(errors) - 3} more"] if len(errors) > 3 else []
+        place = f", and below {kept}" if kept else ""
+        super().__init__(
+            f"{len(errors)} of {len(results)} circuits failed ({'; '.join([*shown, *more])}). What "
+            f"the others gave is in this exception's `results`{place}."
+        )
+
+
+class ParallelCostError(ParallelError, CostLimitError):
+    """Some circuits of `job.run_parallel` failed since ``max_cost`` stopped them."""
+
+
+class NoDeviceError(BraketPluginError):
+    """None of the devices of `job.run_with_fallback` could be used.
+
+    Args:
+        tried: Each device, and why it could not.
+    """
+
+    def __init__(self, tried: Mapping[str, str]) -> None:
+        self.tried = dict(tried)
+        why = "; ".join(f"{device}: {reason}" for device, reason in tried.items())
+        super().__init__(f"None of {len(tried)} devices could be used. {why}")
 
 
 class ConfigFileError(BraketPluginError):

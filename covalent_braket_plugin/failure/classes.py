@@ -52,6 +52,9 @@ _ENDS_OF_A_PROCESS = frozenset({"Killed", "OutOfMemory", "ProcessExit"})
 _BY_TYPE: Mapping[str, FailureClass] = {
     # ours; of an exception the nearest class in its tree counts
     "CostLimitError": FailureClass.COST_LIMIT,
+    "ParallelCostError": FailureClass.COST_LIMIT,
+    "NoDeviceError": FailureClass.DEVICE,
+    "QuantumTaskError": FailureClass.DEVICE,
     "SettingError": FailureClass.SETTINGS,
     "UnconfiguredError": FailureClass.SETTINGS,
     "VersionMismatchError": FailureClass.ENVIRONMENT,

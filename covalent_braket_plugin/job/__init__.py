@@ -11,13 +11,17 @@ from __future__ import annotations
 from covalent_braket_plugin.job.context import Context, context
 from covalent_braket_plugin.job.device import current_device, pennylane_device
 from covalent_braket_plugin.job.environment import describe_environment
+from covalent_braket_plugin.job.fallback import FallbackResult, run_with_fallback
 from covalent_braket_plugin.job.files import input_dir, results_dir
 from covalent_braket_plugin.job.hyperparameters import hyperparameters
 from covalent_braket_plugin.job.metrics import log_metric
+from covalent_braket_plugin.job.parallel import run_parallel
+from covalent_braket_plugin.job.retry import run_with_retry
 from covalent_braket_plugin.job.status import update_status
 
 __all__ = [
     "Context",
+    "FallbackResult",
     "context",
     "current_device",
     "describe_environment",
@@ -26,5 +30,8 @@ __all__ = [
     "log_metric",
     "pennylane_device",
     "results_dir",
+    "run_parallel",
+    "run_with_fallback",
+    "run_with_retry",
     "update_status",
 ]

@@ -11,7 +11,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 __all__ = ["HP_TEXT", "as_text", "decode", "encode", "hyperparameters"]
 
@@ -42,7 +42,7 @@ def encode(values: Mapping[str, object]) -> dict[str, str]:
 
 def decode(found: Mapping[str, str]) -> dict[str, Any]:
     """Read back what `encode` or another program wrote; ours are left out."""
-    texts = set(json.loads(found.get(HP_TEXT, "[]")))
+    texts = _names(found.get(HP_TEXT, "[]"))
     return {
         name: text if name in texts else _value(text)
         for name, text in found.items()
@@ -60,6 +60,15 @@ def hyperparameters() -> dict[str, Any]:
     if not named or not Path(named).is_file():
         return {}
     return decode(json.loads(Path(named).read_text()))
+
+
+def _names(text: str) -> frozenset[str]:
+    listed = _value(text)  # of another program it may be anything
+    return frozenset(filter(_is_text, listed)) if isinstance(listed, list) else frozenset()
+
+
+def _is_text(name: object) -> TypeGuard[str]:
+    return isinstance(name, str)
 
 
 def _value(text: str) -> Any:

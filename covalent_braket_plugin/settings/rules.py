@@ -18,7 +18,7 @@ from string import Formatter
 from typing import Any
 from urllib.parse import urlsplit
 
-from covalent_braket_plugin.job.hyperparameters import as_text
+from covalent_braket_plugin.job.hyperparameters import HP_TEXT, as_text, encode
 from covalent_braket_plugin.settings.instance_types import INSTANCE_TYPES
 
 __all__ = [
@@ -428,7 +428,17 @@ def hyperparameters(value: Mapping[str, Any]) -> Problem | None:
     if len(value) > room:
         shown = f"({len(value)} hyperparameters)"
         return Problem(f"Leave out {len(value) - room}, or pass them as arguments.", shown=shown)
-    return next(_hyperparameter_problems(value), None)
+    return next(_hyperparameter_problems(value), None) or _list_of_texts(value)
+
+
+def _list_of_texts(value: Mapping[str, Any]) -> Problem | None:
+    """Demand that the names of what is text although it looks like a number fit into one value."""
+    size = len(encode(value).get(HP_TEXT, ""))
+    if size <= 2500:
+        return None
+    fix = "Use shorter names, or numbers for what is numbers."
+    rule = "the names of all that is text and looks like a number have about 2500 characters"
+    return Problem(fix, rule, shown=f"({size} characters)")
 
 
 def _hyperparameter_problems(value: Mapping[str, Any]) -> Iterator[Problem]:

@@ -433,6 +433,7 @@ BAD: list[tuple[str, object, str]] = [
     ("hyperparameters", {"": "x"}, "256"),
     ("hyperparameters", {"covalent_manifest": "x"}, "reserved"),
     ("hyperparameters", {"sagemaker_program": "x"}, "reserved"),
+    ("hyperparameters", {f"{n:0250}": "7" for n in range(12)}, "characters)"),
 ]
 
 
