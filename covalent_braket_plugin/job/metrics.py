@@ -6,7 +6,7 @@ import operator
 import re
 import sys
 import time
-from typing import Any
+from typing import Any, SupportsIndex
 
 __all__ = ["log_metric"]
 
@@ -16,7 +16,7 @@ _MOST_ITERATION = 2**53
 
 
 def log_metric(
-    name: str, value: Any, iteration: int | None = None, timestamp: float | None = None
+    name: str, value: Any, iteration: SupportsIndex | None = None, timestamp: float | None = None
 ) -> None:
     """Log one value of a metric, such as a cost in each step of an optimisation.
 
@@ -57,7 +57,7 @@ def _number(name: str, value: Any) -> float:
         raise ValueError(text) from error
 
 
-def _whole(iteration: Any) -> int:
+def _whole(iteration: SupportsIndex) -> int:
     try:
         number = operator.index(iteration)
     except TypeError as error:

@@ -181,7 +181,7 @@ VALUES = [
 @pytest.mark.parametrize("value", VALUES, ids=repr)
 def test_a_hyperparameter_comes_back_as_it_was_given(value: Any) -> None:
     sent = encode({"value": value, "other": "7"})
-    assert all(1 <= len(text) and len(text.splitlines()) == 1 for text in sent.values())
+    assert all(text and len(text.splitlines()) == 1 for text in sent.values())
     back = decode(json.loads(json.dumps(sent)))
     assert back == {"value": value, "other": "7"}
     assert type(back["value"]) is type(value)
