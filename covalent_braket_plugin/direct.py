@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,21 @@ def stage(
     keys = list(inputs)
     spec = (node, keys[: len(args)], dict(zip(kwargs, keys[len(args) :], strict=True)))
     functions, hooks = {node: place / "function"}, {node: place / "hooks"}
-    return packing.read_group(metadata["dispatch_id"], [spec], functions, hooks, inputs)
+    names = _names(target, len(args))
+    return packing.read_group(
+        metadata["dispatch_id"], [spec], functions, hooks, inputs, lambda _: names
+    )
+
+
+def _names(function: Any, count: int) -> list[str]:
+    """Name positional arguments as Covalent does; none for what is pickled already."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return []
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    names = [each.name for each in parameters if each.kind in kinds][:count]
+    return [*names, *(f"arg[{index}]" for index in range(len(names), count))]
 
 
 def _unwrap(function: Callable[..., Any]) -> tuple[Any, Sequence[Any], Sequence[Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,14 @@ def read_group(
         _paths(resources.functions),
         _paths(resources.hooks),
         _paths(resources.inputs),
+        partial(_names, metadata["dispatch_id"]),
     )
+
+
+def _names(dispatch_id: str, node: int) -> list[str]:
+    from covalent_braket_plugin.covalent_compat.store import argument_names
+
+    return argument_names(dispatch_id, node)
 
 
 def _paths(uris: Mapping[int, str]) -> dict[int, Path]:

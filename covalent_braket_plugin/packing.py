@@ -15,7 +15,7 @@ from __future__ import annotations
 import binascii
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,11 +87,14 @@ class Group:
         dispatch_id: The dispatch's UUID.
         electrons: At least one.
         inputs: Files of the outputs of nodes outside the group.
+        names: Gives the names of a node's positional arguments, as far as they are known; it may
+            ask Covalent's database.
     """
 
     dispatch_id: str
     electrons: Sequence[Electron]
     inputs: Mapping[int, Path] = field(default_factory=dict)
+    names: Callable[[int], Sequence[str]] = lambda node_id: ()
 
     @property
     def main(self) -> Electron:
@@ -123,6 +126,7 @@ def read_group(
     functions: Mapping[int, Path],
     hooks: Mapping[int, Path],
     inputs: Mapping[int, Path],
+    names: Callable[[int], Sequence[str]] = lambda node_id: (),
 ) -> Group:
     """Read the headers of a staged task group.
 
@@ -132,6 +136,7 @@ def read_group(
         functions: File of each electron's function.
         hooks: File of each electron's hooks.
         inputs: Files of the outputs of nodes outside the group.
+        names: Gives the names of a node's positional arguments.
 
     Raises:
         IntegrityError: A file is not what it should be.
@@ -145,7 +150,7 @@ def read_group(
     ]  # fmt: skip
     if not electrons:
         raise IntegrityError("Covalent sent a task group without electrons")
-    return Group(dispatch_id, electrons, inputs)
+    return Group(dispatch_id, electrons, inputs, names)
 
 
 def build(

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from covalent_braket_plugin import (
+    arguments,
     aws,
     bundle,
     local_endpoint,
@@ -33,6 +34,7 @@ from covalent_braket_plugin.errors import (
     SettingError,
     VersionMismatchError,
 )
+from covalent_braket_plugin.job.hyperparameters import decode
 from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.packing import Group
 from covalent_braket_plugin.payload import own_versions
@@ -166,7 +168,7 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
     budget = limits.budget_of(settings, ctx.jobs.clients.region)
     keys = Keys.of(_bucket(ctx), settings.s3_prefix, task)
     # All limits are checked before anything is uploaded; only the digest is filled in later.
-    job_request = _request(ctx, task, keys, "0" * 64)
+    job_request = _request(_showing_arguments(ctx, group), task, keys, "0" * 64)
     payload = place / runtime.PAYLOAD_FILE
     manifest = packing.build(
         group,
@@ -221,7 +223,21 @@ def prepare_again(
     worker = _worker(ctx.settings)
     if worker is not None:  # not copied: what lies there may be of another version of this package
         ctx.storage.stage_worker(keys, worker, ctx.settings.kms_key_id or "")
+    if before is not None:
+        ctx = _showing_arguments(ctx, before.job.hyperparameters)
     return Prepared(keys, _request(ctx, task, keys, sha256))
+
+
+def _showing_arguments(ctx: Context, found: Group | Mapping[str, str]) -> Context:
+    """Add the electron's arguments, from it or from its last job, if they are to be shown."""
+    settings = ctx.settings
+    if not settings.log_arguments:
+        return ctx
+    if isinstance(found, Group):
+        joined = arguments.with_arguments(settings.hyperparameters, found)
+    else:
+        joined = {**decode(found), **settings.hyperparameters}
+    return replace(ctx, settings=replace(settings, hyperparameters=joined))
 
 
 def _stage(ctx: Context, keys: Keys, manifest: Manifest, payload: Path) -> str:

@@ -87,6 +87,7 @@ ROOMS = {
     "scheduler": room("errors pace quotas slots telling turns"),
     "patience": room("errors", "tenacity"),
     "packing": room("errors protocol tobj payload"),
+    "arguments": room("errors packing settings tobj"),
     "remembered": room(),
     "roles": room("errors settings permissions aws remembered request"),
     "images": room("errors protocol payload settings permissions aws remembered"),
@@ -94,8 +95,8 @@ ROOMS = {
     "failure": room("errors protocol descriptions failure permissions"),
     "glue": room("errors protocol runtime"),
     "pipeline": room(
-        "bundle costs errors protocol payload runtime settings request local_endpoint aws jobs"
-        " storage packing roles preflight"
+        "arguments bundle costs errors job protocol payload runtime settings request"
+        " local_endpoint aws jobs storage packing roles preflight"
     ),
     "collecting": room("errors protocol runtime descriptions failure glue monitoring pipeline"),
     # What meets Covalent.
@@ -105,7 +106,7 @@ ROOMS = {
         "covalent covalent_dispatcher covalent_ui pydantic sqlalchemy starlette",
     ),
     "node_log": room("covalent_compat monitoring scheduler threads", "covalent_dispatcher"),
-    "exchange": room("errors packing collecting", "covalent"),
+    "exchange": room("errors packing collecting covalent_compat", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),
     "staging": room("threads"),
     "shared": room("aws descriptions glue monitoring quotas scheduler threads watcher"),

@@ -11,7 +11,15 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-__all__ = ["TERMINAL", "Dispatch", "Node", "database_name", "database_url", "dispatches"]
+__all__ = [
+    "TERMINAL",
+    "Dispatch",
+    "Node",
+    "argument_names",
+    "database_name",
+    "database_url",
+    "dispatches",
+]
 
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 """Covalent's words; the same as Braket's."""
@@ -126,6 +134,29 @@ def dispatches(
         if not inspect(session.connection()).has_table(Lattice.__tablename__):
             return []
         return [_read(session, row) for row in session.scalars(query).all()]
+
+
+def argument_names(dispatch_id: str, node_id: int) -> list[str]:
+    """Read the names of a node's positional arguments: of its parameters, ``arg[3]`` of ``*args``.
+
+    Args:
+        dispatch_id: The dispatch's UUID.
+        node_id: The node.
+    """
+    from covalent_dispatcher._db.datastore import workflow_db
+    from covalent_dispatcher._db.models import Electron, ElectronDependency, Lattice
+    from sqlalchemy import select
+
+    query = (
+        select(ElectronDependency.edge_name)
+        .join(Electron, Electron.id == ElectronDependency.electron_id)
+        .join(Lattice, Lattice.id == Electron.parent_lattice_id)
+        .where(Lattice.dispatch_id == dispatch_id, Electron.transport_graph_node_id == node_id)
+        .where(ElectronDependency.parameter_type == "arg")
+        .order_by(ElectronDependency.arg_index)
+    )
+    with workflow_db.session() as session:
+        return list(session.scalars(query))
 
 
 def _read(session: Any, row: Any) -> Dispatch:

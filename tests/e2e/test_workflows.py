@@ -223,6 +223,28 @@ def test_two_executors_of_one_workflow_keep_their_settings(stage: Stage) -> None
     assert by_limit[300]["instanceConfig"]["volumeSizeInGb"] == 50
 
 
+def test_simple_arguments_are_shown_under_the_names_of_their_parameters(stage: Stage) -> None:
+    showing = ct.executor.BraketExecutor(
+        local=True, log_arguments=True, hyperparameters={"depth": 3, "label": "7"}
+    )
+
+    @ct.electron(executor=showing)
+    def energy(distance: float, label: str, offset: int, matrix: Any, depth: int = 1) -> Any:
+        from covalent_braket_plugin import job
+
+        return job.hyperparameters()
+
+    @ct.lattice
+    def flow(distance: float) -> Any:
+        return energy(distance, "mine", add(1, 1), b"x", depth=9)
+
+    dispatch_id = stage.dispatch(flow, 0.74)
+    found = completed(stage.result(dispatch_id))
+    assert found == {"depth": 3, "label": "7", "distance": 0.74, "offset": 2}
+    job = stage.job(stage.jobs_of(dispatch_id)[-1]["jobArn"])
+    assert job["hyperParameters"]["distance"] == "0.74"
+
+
 def test_of_an_electron_only_its_outcome_is_left_in_s3(stage: Stage) -> None:
     @ct.lattice
     def flow() -> Any:
