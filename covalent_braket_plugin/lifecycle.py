@@ -11,7 +11,7 @@ import logging
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from covalent_braket_plugin import local_endpoint, node_log, pipeline, shared, staging
 from covalent_braket_plugin.asking import Asker, ContextMaker
@@ -28,6 +28,7 @@ from covalent_braket_plugin.errors import (
     UnreachableError,
     may_pass,
 )
+from covalent_braket_plugin.inputs.progress import Tell
 from covalent_braket_plugin.monitoring import phases
 from covalent_braket_plugin.monitoring.sight import Sight, in_sight
 from covalent_braket_plugin.node_log import Waiting
@@ -36,7 +37,7 @@ from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
 from covalent_braket_plugin.protocol import Task
 from covalent_braket_plugin.scheduler import WithdrawnError
-from covalent_braket_plugin.threads import in_thread, quickly, uploading
+from covalent_braket_plugin.threads import in_thread, quickly, uploading, uploading_inputs
 
 __all__ = [
     "CancelledBeforeError",
@@ -47,6 +48,8 @@ __all__ = [
     "settled",
     "wait",
 ]
+
+T = TypeVar("T")
 
 SETTLE_SECONDS = 600.0
 
@@ -123,35 +126,79 @@ async def _staged(
         mistaken = isinstance(error, CredentialsError) and not ctx.jobs.clients.proven
         return may_pass(error) and not mistaken
 
+    def try_on(function: Callable[[], Awaitable[T]]) -> Awaitable[T]:
+        what, seconds = f"{task.name} is not uploaded yet", ctx.settings.give_up_after
+        return patiently(function, what, seconds, worth=worth, enough=withdrawn)
+
+    tell = _teller(task, withdrawn)
     try:
-        return await patiently(
-            lambda: uploading(_prepare, make, group, task, place, withdrawn),
-            f"{task.name} is not uploaded yet",
-            ctx.settings.give_up_after,
-            worth=worth,
-            enough=withdrawn,
-        )
+        if ctx.settings.input_data:
+            await _bring_inputs(ctx, make, group, task, tell, try_on)
+        return await try_on(lambda: uploading(_prepare, make, group, task, place, withdrawn, tell))
     except AwsError as error:
         if withdrawn.is_set():
             raise CancelledBeforeError from error
         raise
 
 
+async def _bring_inputs(
+    ctx: Context,
+    make: ContextMaker,
+    group: Group,
+    task: Task,
+    tell: Tell,
+    try_on: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
+) -> None:
+    """Upload input data apart, so that no electron that shares it waits in a thread."""
+    data = tuple(sorted(ctx.settings.input_data.items()))
+    turn = shared.one_at_a_time((ctx.jobs.clients.identity_key, data))
+    if turn.locked():
+        note = "another electron is uploading the same input data"
+        phases.enter(task.dispatch_id, task.node_id, "staging", note=note)
+    async with turn:
+        await try_on(
+            lambda: uploading_inputs(
+                lambda: pipeline.bring_inputs(make(may_start=True), group, task, tell)
+            )
+        )
+    phases.enter(task.dispatch_id, task.node_id, "staging", note="")
+
+
+def _teller(task: Task, withdrawn: asyncio.Event) -> Tell:
+    """Make what tells, from any thread, how far an upload is; and gives it up if it is unwanted."""
+    node, loop = (task.dispatch_id, task.node_id), asyncio.get_running_loop()
+    stdout = node_log.of(*node) if node_log.in_server() else None
+
+    def tell(text: str) -> None:
+        if withdrawn.is_set():
+            raise CancelledBeforeError
+        if stdout is not None:
+            stdout.line(f"{text}.")
+        loop.call_soon_threadsafe(lambda: phases.enter(*node, "staging", note=text))
+
+    return tell
+
+
 def _prepare(
-    make: ContextMaker, group: Group, task: Task, place: Path, withdrawn: asyncio.Event
+    make: ContextMaker,
+    group: Group,
+    task: Task,
+    place: Path,
+    withdrawn: asyncio.Event,
+    tell: Tell,
 ) -> tuple[Context, Prepared]:
     if withdrawn.is_set():  # while it waited for a thread: uploads may be slow, or hang
         raise CancelledBeforeError
     ctx = make(may_start=True)
     try:
-        return ctx, pipeline.prepare(ctx, group, task, place)
+        return ctx, pipeline.prepare(ctx, group, task, place, tell)
     except UnreachableError:
         if not ctx.settings.local:
             raise
     # It answered a moment ago and does not now: it was stopped, and is started again.
     local_endpoint.forget()
     ctx = make(may_start=True)
-    return ctx, pipeline.prepare(ctx, group, task, place)
+    return ctx, pipeline.prepare(ctx, group, task, place, tell)
 
 
 async def make_job(

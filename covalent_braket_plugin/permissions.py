@@ -46,7 +46,7 @@ SERVICE = "braket.amazonaws.com"
 SERVICE_LINKED_ROLE = "AWSServiceRoleForAmazonBraket"
 """Braket's own role, which exists in every account where Braket was enabled."""
 
-When = Literal["always", "key", "own image", "may create bucket", "role unnamed"]
+When = Literal["always", "input data", "key", "own image", "may create bucket", "role unnamed"]
 """When a permission is needed at all; see `Scope`."""
 
 
@@ -66,6 +66,8 @@ class Scope:
         kms_key_arn: Key that encrypts objects; None for the bucket's own rule.
         log_group: Log group of jobs.
         may_create_bucket: Whether the bucket is made on first use.
+        input_data: Buckets and keys of input data that users have in S3; a key that ends with a
+            slash, or is empty, is a folder, any other may be one.
     """
 
     partition: str
@@ -78,6 +80,7 @@ class Scope:
     kms_key_arn: str | None = None
     log_group: str = "/aws/braket/jobs"
     may_create_bucket: bool = False
+    input_data: tuple[tuple[str, str], ...] = ()
 
     @property
     def repository_arn(self) -> str:
@@ -91,6 +94,7 @@ class Scope:
         """Whether a permission for this case is needed."""
         cases: dict[When, bool] = {
             "always": True,
+            "input data": bool(self.input_data),
             "key": self.kms_key_arn is not None,
             "own image": self.repository is not None,
             "may create bucket": self.may_create_bucket,
@@ -113,6 +117,15 @@ class Scope:
             "LogGroup": self.log_group,
         }
         return Template(text).substitute(values)
+
+    def resources(self, text: str) -> list[str]:
+        """Put this scope's values into a resource; one about input data may become several."""
+        found = dict.fromkeys(
+            text.replace("${InputBucket}", bucket).replace("${InputKey}", part)
+            for bucket, key in self.input_data or [("", "")]
+            for part in ([f"{key}*"] if key.endswith("/") or not key else [key, f"{key}/*"])
+        )
+        return [self.fill(each) for each in found]
 
 
 @dataclass(frozen=True)
@@ -141,7 +154,7 @@ class Grant:
             operator: {key: scope.fill(value) for key, value in keys.items()}
             for operator, keys in self.conditions.items()
         }
-        resources = tuple(scope.fill(resource) for resource in self.resources)
+        resources = tuple(each for text in self.resources for each in scope.resources(text))
         return Grant(self.sid, self.why, self.actions, resources, conditions, self.when)
 
     def statement(self) -> dict[str, Any]:
@@ -159,6 +172,7 @@ class Grant:
 
 _BUCKET = "arn:${Partition}:s3:::${Bucket}"
 _OBJECTS = _BUCKET + "/${Below}*"
+_INPUT_BUCKET = "arn:${Partition}:s3:::${InputBucket}"
 _QUANTUM_TASK_RESULTS = _BUCKET + "/jobs/*"
 _OWN_JOBS = "arn:${Partition}:braket:${Region}:${Account}:job/*"
 _OWN_QUANTUM_TASKS = "arn:${Partition}:braket:*:${Account}:quantum-task/*"
@@ -244,6 +258,14 @@ CALLER: tuple[Grant, ...] = (
         _OWN_BUCKET,
     ),
     Grant(
+        "FindInputData",
+        "ListObjectsV2 and HeadBucket tell whether input data that users have in S3 is there, and "
+        "in the jobs' region, before a job is made.",
+        ("s3:ListBucket",),
+        (_INPUT_BUCKET,),
+        when="input data",
+    ),
+    Grant(
         "MakeUsualBucket",
         "Braket's usual bucket is made on first use, closed to the public, if no bucket is named.",
         ("s3:CreateBucket", "s3:PutBucketPublicAccessBlock"),
@@ -321,6 +343,20 @@ ROLE: tuple[Grant, ...] = (
         ("s3:ListBucket",),
         (_BUCKET,),
         _OWN_BUCKET,
+    ),
+    Grant(
+        "ReadInputData",
+        "Braket copies input data that users have in S3 to the job.",
+        ("s3:GetObject",),
+        (_INPUT_BUCKET + "/${InputKey}",),
+        when="input data",
+    ),
+    Grant(
+        "ListInputData",
+        "Braket lists the objects of input data.",
+        ("s3:ListBucket",),
+        (_INPUT_BUCKET,),
+        when="input data",
     ),
     _USE_KEY,
     Grant(

@@ -7,7 +7,7 @@ business of `lifecycle`, the way back is in `collecting`.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from covalent_braket_plugin import (
     arguments,
     aws,
     bundle,
+    inputs,
     local_endpoint,
     packing,
     preflight,
@@ -34,11 +35,12 @@ from covalent_braket_plugin.errors import (
     SettingError,
     VersionMismatchError,
 )
+from covalent_braket_plugin.inputs.progress import Tell, silent
 from covalent_braket_plugin.job.hyperparameters import decode
 from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.packing import Group
 from covalent_braket_plugin.payload import own_versions
-from covalent_braket_plugin.protocol import HP_MANIFEST_SHA256, Keys, Manifest, Task
+from covalent_braket_plugin.protocol import Budget, InputChannel, Keys, Manifest, Task
 from covalent_braket_plugin.settings import (
     Settings,
     check_complete,
@@ -53,6 +55,7 @@ __all__ = [
     "LOCAL_BRAKET_REPLACED",
     "Context",
     "Prepared",
+    "bring_inputs",
     "context",
     "discard",
     "prepare",
@@ -147,7 +150,7 @@ def _local_braket(may_start: bool) -> dict[str, Any]:
 # --- submit ----------------------------------------------------------------------------------
 
 
-def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
+def prepare(ctx: Context, group: Group, task: Task, place: Path, tell: Tell = silent) -> Prepared:
     """Check, pack and upload a task; no job is made yet.
 
     Args:
@@ -155,6 +158,7 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
         group: The staged electrons.
         task: What the job is for.
         place: Directory for the payload's file; the file is gone afterwards.
+        tell: Told how far the upload of input data is; what it raises gives it up.
 
     Raises:
         VersionMismatchError: The image cannot load what the electron was pickled with.
@@ -164,11 +168,8 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
         AwsError: S3, STS, IAM or ECR refused.
     """
     settings = ctx.settings
-    preflight.check_versions(group, settings, ctx.jobs.clients)
-    budget = limits.budget_of(settings, ctx.jobs.clients.region)
-    keys = Keys.of(_bucket(ctx), settings.s3_prefix, task)
-    # All limits are checked before anything is uploaded; only the digest is filled in later.
-    job_request = _request(_showing_arguments(ctx, group), task, keys, "0" * 64)
+    ctx = _showing_arguments(ctx, group)
+    keys, budget = _checked(ctx, group, task)
     payload = place / runtime.PAYLOAD_FILE
     manifest = packing.build(
         group,
@@ -179,11 +180,63 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path) -> Prepared:
         budget=budget,
     )
     try:
-        job_request["hyperParameters"][HP_MANIFEST_SHA256] = _stage(ctx, keys, manifest, payload)
+        manifest = replace(manifest, inputs=_inputs(ctx, tell) or None)
+        sha256 = _stage(ctx, keys, manifest, payload)
     finally:
         payload.unlink(missing_ok=True)
     log.info("%s: %s", task.name, limits.sentence(settings, ctx.jobs.clients.region, at_hand()))
-    return Prepared(keys, job_request)
+    return Prepared(keys, _request(ctx, task, keys, sha256, manifest.inputs))
+
+
+def bring_inputs(ctx: Context, group: Group, task: Task, tell: Tell) -> None:
+    """Check a task as `prepare` does, and upload the local input data that it needs.
+
+    `prepare` finds it there: this may take long, and is done once for all tasks with this data.
+
+    Args:
+        ctx: Settings and calls.
+        group: The staged electrons.
+        task: What the job is for.
+        tell: Told now and then how far it is; what it raises gives it up.
+
+    Raises:
+        BraketPluginError: As `prepare`.
+    """
+    _checked(_showing_arguments(ctx, group), group, task)
+    _inputs(ctx, tell)
+
+
+def _checked(ctx: Context, group: Group, task: Task) -> tuple[Keys, Budget | None]:
+    """Check all that can be checked before anything is uploaded."""
+    settings = ctx.settings
+    preflight.check_versions(group, settings, ctx.jobs.clients)
+    budget = limits.budget_of(settings, ctx.jobs.clients.region)
+    keys = Keys.of(_bucket(ctx), settings.s3_prefix, task)
+    _request(ctx, task, keys, "0" * 64)
+    if settings.input_data:
+        inputs.look(settings.input_data, _target(ctx, keys.bucket))
+    return keys, budget
+
+
+def _inputs(ctx: Context, tell: Tell) -> list[InputChannel]:
+    if not ctx.settings.input_data:
+        return []
+    try:
+        return inputs.bring(ctx.settings.input_data, _target(ctx, _bucket(ctx)), tell)
+    except NotFoundError as error:
+        raise _no_bucket(_bucket(ctx), error) from error
+
+
+def _target(ctx: Context, bucket: str) -> inputs.Target:
+    settings = ctx.settings
+    return inputs.Target(
+        ctx.storage,
+        bucket,
+        settings.s3_prefix,
+        settings.kms_key_id or "",
+        may_create=settings.s3_bucket_name is None,
+        service=ctx.local_pid,
+    )
 
 
 def prepare_again(
@@ -217,15 +270,19 @@ def prepare_again(
         budget = limits.budget_of(ctx.settings, ctx.jobs.clients.region, earlier)
         return replace(manifest, budget=budget)
 
-    sha256 = ctx.storage.reuse(staged, keys, changed)
-    if sha256 is None:
+    found = ctx.storage.reuse(staged, keys, changed)
+    if found is None:
         return None
+    sha256, manifest = found
+    if manifest.inputs:
+        target = _target(ctx, keys.bucket)
+        inputs.bring_again(manifest.inputs, ctx.settings.input_data, target)
     worker = _worker(ctx.settings)
     if worker is not None:  # not copied: what lies there may be of another version of this package
         ctx.storage.stage_worker(keys, worker, ctx.settings.kms_key_id or "")
     if before is not None:
         ctx = _showing_arguments(ctx, before.job.hyperparameters)
-    return Prepared(keys, _request(ctx, task, keys, sha256))
+    return Prepared(keys, _request(ctx, task, keys, sha256, manifest.inputs))
 
 
 def _showing_arguments(ctx: Context, found: Group | Mapping[str, str]) -> Context:
@@ -246,12 +303,16 @@ def _stage(ctx: Context, keys: Keys, manifest: Manifest, payload: Path) -> str:
         worker = _worker(ctx.settings)
         return ctx.storage.stage(keys, manifest, payload, worker, may_create=named is None)
     except NotFoundError as error:
-        fix = "Create it, name another, or leave it out for Braket's usual bucket."
-        rule = f"the bucket must exist and this identity must see it ({error})"
-        raise SettingError("s3_bucket_name", keys.bucket, rule, fix) from error
+        raise _no_bucket(keys.bucket, error) from error
     except AwsError:
         discard(ctx, keys)  # the payload may be there, and the manifest not
         raise
+
+
+def _no_bucket(bucket: str, error: NotFoundError) -> SettingError:
+    fix = "Create it, name another, or leave it out for Braket's usual bucket."
+    rule = f"the bucket must exist and this identity must see it ({error})"
+    return SettingError("s3_bucket_name", bucket, rule, fix)
 
 
 def _worker(settings: Settings) -> bytes | None:
@@ -264,9 +325,17 @@ def _bucket(ctx: Context) -> str:
     return named or f"amazon-braket-{clients.region}-{clients.account_id()}"
 
 
-def _request(ctx: Context, task: Task, keys: Keys, sha256: str) -> dict[str, Any]:
+def _request(
+    ctx: Context,
+    task: Task,
+    keys: Keys,
+    sha256: str,
+    channels: Sequence[InputChannel] | None = None,
+) -> dict[str, Any]:
     role = roles.role_of(ctx.settings, ctx.jobs.clients)
-    return request.create_job_request(ctx.settings, task, keys, sha256, role)
+    return request.create_job_request(
+        ctx.settings, task, keys, sha256, role, channels=channels or ()
+    )
 
 
 def discard(ctx: Context, keys: Keys) -> None:

@@ -20,6 +20,7 @@ Beside the tasks, below the same prefix, lies what is not one attempt's alone::
 
     {prefix}/checkpoints/{key}/    what Braket keeps in step with a job's checkpoint directory
     {prefix}/inputs/{digest}/      local input data, once per content
+    {prefix}/inputs/{digest}.done  its commit mark, written last
 """
 
 from __future__ import annotations
@@ -42,18 +43,21 @@ __all__ = [
     "HP_MANIFEST_SHA256",
     "HP_PROTOCOL",
     "INLINE_STREAM_BYTES",
+    "MAX_LISTED_FILES",
     "OUT_OF_MEMORY",
     "PROTOCOL_VERSION",
     "Budget",
     "Call",
     "Counted",
     "ErrorData",
+    "InputChannel",
     "Keys",
     "Manifest",
     "Mismatch",
     "NodeOutcome",
     "Outcome",
     "Part",
+    "ResultFile",
     "Stream",
     "Task",
     "Versions",
@@ -76,6 +80,9 @@ EXIT_TERMINATED = 143
 
 INLINE_STREAM_BYTES = 64 * 1024
 """A longer stdout or stderr becomes an object of its own, so that nobody loads it into memory."""
+
+MAX_LISTED_FILES = 1000
+"""So many of an electron's result files are named in its outcome."""
 
 OUT_OF_MEMORY = "the kernel ended a process of the job because its memory was used up"
 """How an error's message says that there is proof of it."""
@@ -347,6 +354,24 @@ class Counted:
 
 
 @dataclass(frozen=True)
+class InputChannel:
+    """One channel of input data, as the job gets it.
+
+    Attributes:
+        name: The channel's name.
+        uri: S3 URI of an object, or of a folder, with a slash at its end.
+        content: Name of the content below ``inputs/`` of the prefix; empty for data that the user
+            has in S3.
+        content_type: MIME type of a single file, if its name says it.
+    """
+
+    name: str
+    uri: str
+    content: str = ""
+    content_type: str = ""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """Describes and verifies a payload.
 
@@ -363,6 +388,8 @@ class Manifest:
         kms_key_id: Key that encrypts what the worker stores; empty: the bucket's own rule.
         budget: What the quantum tasks may cost; None: there is no limit. It is left out then: a
             worker that does not know it refuses a manifest that has one, as it could not keep it.
+        inputs: The channels of input data, the same for all attempts; None, and left out, if there
+            are none.
         protocol: Version of this contract.
     """
 
@@ -377,11 +404,12 @@ class Manifest:
     strict_python: bool = True
     kms_key_id: str = ""
     budget: Budget | None = None
+    inputs: list[InputChannel] | None = None
     protocol: int = PROTOCOL_VERSION
 
     def to_json(self) -> bytes:
         """Encode for S3."""
-        return _encoded(self, "budget")
+        return _encoded(self, "budget", "inputs")
 
     @classmethod
     def from_json(cls, data: bytes) -> Manifest:
@@ -455,6 +483,19 @@ class NodeOutcome:
 
 
 @dataclass(frozen=True)
+class ResultFile:
+    """A file that the electron left in the job's result directory.
+
+    Attributes:
+        name: Its path in that directory.
+        size: Its size, in bytes.
+    """
+
+    name: str
+    size: int
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What a job left.
 
@@ -467,6 +508,8 @@ class Outcome:
         seconds: How long each phase took, in seconds.
         versions: What ran it.
         result_files: How many files the electron left as results.
+        files: Those files, the first `MAX_LISTED_FILES` of them; None, and left out, if there are
+            none.
         main_node: The node that stdout and stderr belong to; None if the manifest was never read.
         spent: What was counted of its quantum tasks; None, and left out, if there was no budget.
         device: The quantum device that the job had, an ARN or ``local:...``.
@@ -482,6 +525,7 @@ class Outcome:
     seconds: dict[str, float] = field(default_factory=dict)
     versions: Versions = field(default_factory=lambda: Versions(""))
     result_files: int = 0
+    files: list[ResultFile] | None = None
     main_node: int | None = None
     spent: Counted | None = None
     device: str = ""
@@ -497,7 +541,7 @@ class Outcome:
 
     def to_json(self) -> bytes:
         """Encode for S3."""
-        return _encoded(self, "spent")
+        return _encoded(self, "spent", "files")
 
     @classmethod
     def from_json(cls, data: bytes) -> Outcome:
@@ -513,11 +557,11 @@ class Outcome:
         return outcome
 
 
-def _encoded(made: Manifest | Outcome, newer: str) -> bytes:
-    """Encode; a side that does not know a newer field yet can read it while it is not used."""
+def _encoded(made: Manifest | Outcome, *newer: str) -> bytes:
+    """Encode; a side that does not know newer fields yet can read it while they are not used."""
     raw = asdict(made)
     return json.dumps(
-        {key: raw[key] for key in raw if key != newer or raw[key] is not None}
+        {key: raw[key] for key in raw if key not in newer or raw[key] is not None}
     ).encode()
 
 

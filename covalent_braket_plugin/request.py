@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from string import Formatter
 from typing import Any
@@ -22,6 +22,7 @@ from covalent_braket_plugin.protocol import (
     HP_MANIFEST_SHA256,
     HP_PROTOCOL,
     PROTOCOL_VERSION,
+    InputChannel,
     Keys,
     Task,
 )
@@ -44,6 +45,8 @@ def create_job_request(
     keys: Keys,
     manifest_sha256: str,
     role: str,
+    *,
+    channels: Sequence[InputChannel] = (),
 ) -> dict[str, Any]:
     """Write the keywords of boto3's ``create_job``.
 
@@ -53,6 +56,7 @@ def create_job_request(
         keys: Where the task lies in S3.
         manifest_sha256: The manifest's digest, in hexadecimal.
         role: ARN of the role that the job runs as.
+        channels: Its input data.
 
     Raises:
         SettingError: A setting breaks a limit of the service.
@@ -79,6 +83,7 @@ def create_job_request(
         "stoppingCondition": {"maxRuntimeInSeconds": settings.time_limit},
         "tags": job_tags(task, settings),
         **_reservation(settings, role),
+        **_input_data(channels),
     }
 
 
@@ -138,6 +143,20 @@ def _algorithm(settings: Settings, keys: Keys) -> dict[str, Any]:
         "compressionType": "GZIP",
     }
     return {"scriptModeConfig": script, **image}
+
+
+def _input_data(channels: Sequence[InputChannel]) -> dict[str, Any]:
+    if not channels:
+        return {}
+    return {"inputDataConfig": [_channel(channel) for channel in channels]}
+
+
+def _channel(channel: InputChannel) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        "channelName": channel.name,
+        "dataSource": {"s3DataSource": {"s3Uri": channel.uri}},
+    }
+    return {**described, **({"contentType": channel.content_type} if channel.content_type else {})}
 
 
 def _output(settings: Settings, output_uri: str) -> dict[str, str]:

@@ -35,7 +35,17 @@ def scope_of(settings: Settings, *, region: str, account: str, partition: str) -
         kms_key_arn=_key_arn(settings.kms_key_id, f"arn:{partition}:kms:{region}:{account}"),
         log_group=settings.log_group_name,
         may_create_bucket=bucket is None,
+        input_data=_input_data(settings),
     )
+
+
+def _input_data(settings: Settings) -> tuple[tuple[str, str], ...]:
+    parts = (
+        place.removeprefix("s3://").partition("/")
+        for place in settings.input_data.values()
+        if place.startswith("s3://")
+    )
+    return tuple((bucket, key) for bucket, _, key in parts)
 
 
 def _repository(image: str, partition: str) -> str | None:

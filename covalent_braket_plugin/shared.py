@@ -12,6 +12,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+from weakref import WeakValueDictionary
 
 from covalent_braket_plugin.threads import quickly
 
@@ -35,6 +36,7 @@ __all__ = [
     "job_of",
     "limits",
     "note_job",
+    "one_at_a_time",
     "run_glue",
     "scheduler",
     "sending",
@@ -56,6 +58,9 @@ _closers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Closer] = {}
 _limits: dict[tuple[asyncio.AbstractEventLoop, Hashable], Limits] = {}
 _background: set[asyncio.Task[None]] = set()
 _sending: Counter[str] = Counter()
+_locks: WeakValueDictionary[tuple[asyncio.AbstractEventLoop, Hashable], asyncio.Lock] = (
+    WeakValueDictionary()
+)
 
 
 def cancel(dispatch_id: str, node_id: int) -> None:
@@ -147,6 +152,11 @@ def sending(dispatch_id: str) -> Iterator[None]:
 def still_sending(dispatch_ids: Iterable[str]) -> bool:
     """Whether something of these dispatches is on its way to become a job."""
     return any(_sending[dispatch_id] > 0 for dispatch_id in dispatch_ids)
+
+
+def one_at_a_time(key: Hashable) -> asyncio.Lock:
+    """Find or make the lock of what only one task of the running event loop shall do at a time."""
+    return _locks.setdefault((asyncio.get_running_loop(), key), asyncio.Lock())
 
 
 def watcher(clients: Clients, asker: Asker[JobSummary]) -> Watcher[JobSummary]:

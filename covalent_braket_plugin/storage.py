@@ -26,7 +26,7 @@ from covalent_braket_plugin.errors import (
 )
 from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome
 
-__all__ = ["Storage"]
+__all__ = ["Storage", "encryption", "owned_by"]
 
 T = TypeVar("T")
 
@@ -81,8 +81,8 @@ class Storage:
             AwsError: S3 refused; transient while the bucket is still being created.
         """
         body = manifest.to_json()
-        extra = _encryption(manifest.kms_key_id)
-        owned = {**extra, **_owner(self.clients.account_id() if may_create else "")}
+        extra = encryption(manifest.kms_key_id)
+        owned = {**extra, **owned_by(self.clients.account_id() if may_create else "")}
         try:
             self._upload(keys, payload, owned)
         except NotFoundError:
@@ -102,7 +102,7 @@ class Storage:
         Raises:
             AwsError: S3 refused or did not answer.
         """
-        self._put(keys.bucket, keys.source, worker, _encryption(kms_key_id))
+        self._put(keys.bucket, keys.source, worker, encryption(kms_key_id))
 
     def _put(self, bucket: str, key: str, body: bytes, extra: dict[str, str]) -> None:
         with translated("PutObject"):
@@ -110,7 +110,7 @@ class Storage:
 
     def reuse(
         self, staged: Keys, keys: Keys, changed: Callable[[Manifest], Manifest] | None = None
-    ) -> str | None:
+    ) -> tuple[str, Manifest] | None:
         """Put a task's payload and manifest, which are in S3, where another attempt looks for them.
 
         Args:
@@ -119,7 +119,7 @@ class Storage:
             changed: What becomes of the manifest at another place; None: it stays as it is.
 
         Returns:
-            The manifest's SHA-256; None if they are not there any more.
+            The manifest's SHA-256, and what was found; None if they are not there any more.
 
         Raises:
             AwsError: S3 refused or did not answer.
@@ -130,7 +130,7 @@ class Storage:
                 answer = self.clients.s3.get_object(Bucket=staged.bucket, Key=staged.manifest)
                 body = answer["Body"].read()
             manifest = Manifest.from_json(body)
-            extra = _encryption(manifest.kms_key_id)
+            extra = encryption(manifest.kms_key_id)
             if changed is not None and keys != staged:
                 body = changed(manifest).to_json()
             if keys == staged:
@@ -141,7 +141,7 @@ class Storage:
                 self._put(keys.bucket, keys.manifest, body, extra)
         except NotFoundError:
             return None
-        return hashlib.sha256(body).hexdigest()
+        return hashlib.sha256(body).hexdigest(), manifest
 
     def _copy(self, staged: Keys, keys: Keys, extra: dict[str, str]) -> None:
         source = {"Bucket": staged.bucket, "Key": staged.payload}
@@ -169,7 +169,7 @@ class Storage:
 
     def _upload_to_new_bucket(self, keys: Keys, payload: Path, extra: dict[str, str]) -> None:
         try:
-            self._create_bucket(keys.bucket)
+            self.create_bucket(keys.bucket)
             self._upload(keys, payload, extra)
         except NotFoundError as error:
             # S3 says so for a moment after it was created, by us or by another electron.
@@ -180,8 +180,12 @@ class Storage:
                 transient=True,
             ) from error
 
-    def _create_bucket(self, bucket: str) -> None:
-        """Create Braket's usual bucket, as the Braket SDK does on first use."""
+    def create_bucket(self, bucket: str) -> None:
+        """Create Braket's usual bucket, as the Braket SDK does on first use.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
         region = self.clients.region
         place = {} if region == "us-east-1" else {"LocationConstraint": region}
         # Another electron may be creating it at this moment; whose it is shows when we upload.
@@ -213,7 +217,7 @@ class Storage:
             AwsError: S3 refused or did not answer.
         """
         with translated("HeadBucket"):
-            answer = self.clients.s3.head_bucket(Bucket=bucket, **_owner(owner))
+            answer = self.clients.s3.head_bucket(Bucket=bucket, **owned_by(owner))
         headers = answer["ResponseMetadata"]["HTTPHeaders"]
         return str(headers.get("x-amz-bucket-region") or self.clients.region)
 
@@ -239,7 +243,7 @@ class Storage:
             AwsError: S3 refused or did not answer.
         """
         where = {"Bucket": bucket, "Key": key}
-        self._put(bucket, key, _PROBE, _encryption(kms_key_id))
+        self._put(bucket, key, _PROBE, encryption(kms_key_id))
         try:
             with translated("GetObject"):
                 self.clients.s3.get_object(**where)["Body"].read()
@@ -423,12 +427,13 @@ def _whole(fetch: Callable[[], T]) -> T:
     raise AssertionError("unreachable")
 
 
-def _owner(account: str) -> dict[str, str]:
+def owned_by(account: str) -> dict[str, str]:
     """Demand that a bucket belongs to an account, if one is given."""
     return {"ExpectedBucketOwner": account} if account else {}
 
 
-def _encryption(kms_key_id: str) -> dict[str, str]:
+def encryption(kms_key_id: str) -> dict[str, str]:
+    """Say to S3 which key encrypts an object; nothing without one: the bucket's rule holds."""
     if not kms_key_id:
         return {}
     return {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key_id}

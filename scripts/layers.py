@@ -71,6 +71,7 @@ ROOMS = {
     "descriptions": room("protocol"),
     "jobs": room("errors descriptions aws"),
     "storage": room("errors protocol aws", "s3transfer"),
+    "inputs": room("errors aws protocol remembered storage", "s3transfer"),
     # What can be seen of jobs while they run, and what they cost.
     "monitoring": room(
         "costs errors aws descriptions jobs pace monitoring threads", "pandas matplotlib plotext"
@@ -96,7 +97,7 @@ ROOMS = {
     "glue": room("errors protocol runtime"),
     "pipeline": room(
         "arguments bundle costs errors job protocol payload runtime settings request"
-        " local_endpoint aws jobs storage packing roles preflight"
+        " local_endpoint aws jobs storage packing roles preflight inputs"
     ),
     "collecting": room("errors protocol runtime descriptions failure glue monitoring pipeline"),
     # What meets Covalent.
@@ -113,8 +114,8 @@ ROOMS = {
     "asking": room("errors descriptions pipeline"),
     "cancelling": room("errors asking descriptions jobs patience pipeline shared threads"),
     "lifecycle": room(
-        "errors local_endpoint descriptions monitoring node_log packing patience pipeline protocol"
-        " scheduler shared staging threads asking cancelling"
+        "errors inputs local_endpoint descriptions monitoring node_log packing patience pipeline"
+        " protocol scheduler shared staging threads asking cancelling"
     ),
     "kept": room("collecting"),
     "attempts": room(
@@ -131,8 +132,8 @@ ROOMS = {
         "covalent",
     ),
     "doctor": room(
-        "costs errors protocol settings aws jobs storage quotas slots permissions scopes braket"
-        " images roles",
+        "costs errors inputs protocol settings aws jobs storage quotas slots permissions scopes"
+        " braket images roles",
         "cloudpickle covalent packaging",
     ),
     # What became of jobs, asked of the service; Covalent's records only for values.

@@ -12,7 +12,7 @@ from typing import Any
 from covalent_braket_plugin.settings.rules import Problem, closest
 from covalent_braket_plugin.settings.table import Setting
 
-__all__ = ["COERCE", "plain", "type_problem"]
+__all__ = ["COERCE", "plain", "type_problem", "whole_place"]
 
 _TRUE = ("true", "yes", "on", "1")
 _FALSE = ("false", "no", "off", "0")
@@ -37,6 +37,7 @@ def _type_fix(setting: Setting, value: object) -> str:
     examples = {
         "map": "{'name': 'text'}",
         "values": "{'steps': 30}",
+        "places": "{'train': 's3://bucket/folder'}",
         "whole": "30",
         "number": "30.0",
         "dollars": "5.0",
@@ -105,6 +106,17 @@ def _to_map(value: object) -> dict[str, str]:
     return made
 
 
+def _to_places(value: object) -> dict[str, str]:
+    if not isinstance(value, Mapping):
+        raise TypeError
+    return {_to_key(name): _to_path(place) for name, place in value.items()}
+
+
+def whole_place(place: str) -> str:
+    """Make a local path whole, as seen by the process that was given it; URIs stay."""
+    return os.path.abspath(os.path.expanduser(place)) if place and "://" not in place else place
+
+
 def _to_values(value: object) -> dict[str, Any]:
     if not isinstance(value, Mapping):
         raise TypeError
@@ -145,6 +157,7 @@ COERCE = {
     "map": _to_map,
     "values": _to_values,
     "names": _to_names,
+    "places": _to_places,
 }
 """By kind of setting: makes a value the right type, or raises ValueError or TypeError."""
 
@@ -158,4 +171,5 @@ _TYPES = {
     "map": "it must map text to text",
     "values": "it must map text to text, numbers, true and false, or lists and maps of them",
     "names": "it must be a list of words",
+    "places": "it must map text to paths and S3 URIs",
 }

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from covalent_braket_plugin.errors import SettingError
-from covalent_braket_plugin.settings.coerce import COERCE, plain, type_problem
+from covalent_braket_plugin.settings.coerce import COERCE, plain, type_problem, whole_place
 from covalent_braket_plugin.settings.rules import Problem, closest, no_key
 from covalent_braket_plugin.settings.table import (
     BY_NAME,
@@ -350,9 +350,13 @@ def _region_problem(settings: Settings, region: str) -> Problem | None:
 
 def _coerce(setting: Setting, value: object, source: str) -> Any:
     try:
-        return COERCE[setting.kind](plain(value))
+        made: Any = COERCE[setting.kind](plain(value))
     except (ValueError, TypeError, OverflowError) as error:
         key = no_key(value)
         problem = key or type_problem(setting, value)
         # The cause would show the value.
         raise _refusal(setting, value, problem, source) from (None if key else error)
+    if setting.kind == "places" and source == CONSTRUCTOR:
+        # Covalent's server, which reads them, runs in another directory.
+        return {name: whole_place(place) for name, place in made.items()}
+    return made

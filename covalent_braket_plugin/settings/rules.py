@@ -351,9 +351,19 @@ def input_data(value: Mapping[str, str]) -> Problem | None:
             return Problem(fix, "it has 1 to 64 letters, digits and . _ -", where, place)
         if not place.strip() or re.search("[\0\n\r]", place):
             return Problem("Give a path or an S3 URI.", where=where, shown=place)
-        if place.startswith("s3:") and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/.*)?", place):
-            return Problem("Use s3://bucket/key.", where=where, shown=place)
+        if (found := _place_problem(place)) is not None:
+            return replace(found, where=where, shown=place)
     return None
+
+
+def _place_problem(place: str) -> Problem | None:
+    if "://" not in place and not place.startswith("s3:"):
+        return directory(place)
+    if len(place) > 1024:
+        return Problem("Use a shorter key.", "Braket takes S3 URIs of at most 1024 characters")
+    if re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/.*)?", place):
+        return None
+    return Problem("Use s3://bucket/key, or a path.")
 
 
 def instance_type(value: str) -> Problem | None:

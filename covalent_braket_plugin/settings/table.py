@@ -14,7 +14,9 @@ from covalent_braket_plugin.settings import rules
 __all__ = ["BY_NAME", "LEGACY_KEYS", "SETTINGS", "Setting", "Settings", "markdown_table"]
 
 T = TypeVar("T")
-Kind = Literal["text", "path", "whole", "number", "dollars", "flag", "map", "values", "names"]
+Kind = Literal[
+    "text", "path", "whole", "number", "dollars", "flag", "map", "values", "names", "places"
+]
 
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
 DAY_SECONDS = 24 * 60 * 60
@@ -33,7 +35,8 @@ class Setting:
         default: The value if nobody gives one; None: unset has a meaning of its own.
         kind: What values are: ``text``, ``path``, ``whole`` (a whole number), ``number``,
             ``dollars`` (a number, or ``"none"``), ``flag`` (true or false), ``map`` (text to text),
-            ``values`` (text to what JSON can hold) or ``names`` (a list of words).
+            ``values`` (text to what JSON can hold), ``names`` (a list of words) or ``places`` (text
+            to paths and S3 URIs).
         meaning: What it does, one sentence.
         rule: What a value must satisfy.
         check: The rule as a function.
@@ -391,9 +394,11 @@ class Settings:
     )
     input_data: Mapping[str, str] = _setting(
         {},
-        "map",
-        "Data for the electron by channel: an S3 URI, or a local file or folder, which is uploaded "
-        "once per content. In the electron `job.input_dir(channel)` is where it lies.",
+        "places",
+        "Data for the electron by channel: an S3 URI, or a file or folder on the machine of "
+        "Covalent's server, which is uploaded once per content. In the electron "
+        "`job.input_dir(channel)` is where it lies. A relative path starts where the executor is "
+        "made; in the configuration file it must be whole, or begin with `~/`.",
         "at most 20; names of up to 64 letters, digits and `. _ -`; each a path or an S3 URI",
         rules.input_data,
     )

@@ -45,6 +45,7 @@ FULL = replace(
     repository="covalent-braket",
     kms_key_arn=f"arn:aws:kms:us-east-1:{ACCOUNT}:key/1234",
     may_create_bucket=True,
+    input_data=(("their-data", "molecules/h2"), ("their-data", "grids/"), ("all-of-it", "")),
     role_arn=f"arn:aws:iam::{ACCOUNT}:role/service-role/AmazonBraketJobsExecutionRole*",
 )
 GRANTS = [
@@ -131,8 +132,8 @@ SAMPLES = {
     "Partition": ["aws"],
     "Region": ["us-east-1"],
     "Account": [ACCOUNT, "292282985366"],
-    "BucketName": ["amazon-braket-ours"],
-    "ObjectName": ["covalent/x", "jobs/x"],
+    "BucketName": ["amazon-braket-ours", "their-data", "all-of-it"],
+    "ObjectName": ["covalent/x", "jobs/x", "molecules/h2", "molecules/h2/x", "grids/x"],
     "JobName": ["1234"],
     "RandomId": ["1234"],
     "KeyId": ["1234"],
@@ -217,9 +218,25 @@ def test_statements_have_names_of_their_own(make: Any) -> None:
 
 def test_what_a_scope_does_not_need_is_left_out() -> None:
     lost = set(statements(caller_policy(FULL))) - set(statements(caller_policy(BARE)))
-    assert lost == {"FindDefaultRole", "MakeUsualBucket", "UseKey", "CheckOwnImage"}
+    assert lost == {
+        "FindDefaultRole",
+        "MakeUsualBucket",
+        "UseKey",
+        "CheckOwnImage",
+        "FindInputData",
+    }
     lost = set(statements(role_policy(FULL))) - set(statements(role_policy(BARE)))
-    assert lost == {"PullOwnImage", "UseKey"}
+    assert lost == {"PullOwnImage", "UseKey", "ReadInputData", "ListInputData"}
+
+
+def test_input_data_of_users_may_be_read_and_nothing_beside_it() -> None:
+    data = {"1": "s3://their-data/molecules/h2", "2": "s3://their-data/grids/", "3": "/here"}
+    settings = resolve({"input_data": data}, {}, {})
+    scope = scope_of(settings, region="us-east-1", account=ACCOUNT, partition="aws")
+    found = statements(role_policy(scope))
+    assert found["ListInputData"]["Resource"] == ["arn:aws:s3:::their-data"]
+    objects = ("molecules/h2", "molecules/h2/*", "grids/*")
+    assert found["ReadInputData"]["Resource"] == [f"arn:aws:s3:::their-data/{o}" for o in objects]
 
 
 @pytest.mark.parametrize(

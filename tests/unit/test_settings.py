@@ -308,7 +308,7 @@ GOOD: list[tuple[str, object]] = [
     ("quantum_device", "none"),
     ("fallback_devices", ("Garnet", "local:braket/default", SV1)),
     ("job_name", "{lattice}/{electron} {{v1}} {dispatch}-{node}-{attempt}"),
-    ("input_data", {"train.v-1": "~/data", "s3": "s3://bucket", "one": "s3://bucket/a/b.npy"}),
+    ("input_data", {"train.v-1": "/data", "s3": "s3://bucket", "one": "s3://bucket/a/b.npy"}),
 ]
 
 
@@ -406,6 +406,8 @@ BAD: list[tuple[str, object, str]] = [
     ("input_data", {"train": "s3://"}, "s3://bucket/key"),
     ("input_data", {"train": " "}, "path"),
     ("input_data", {f"c{n}": "x" for n in range(21)}, "Leave out 1"),
+    ("input_data", {"train": "file:///data"}, "or a path"),
+    ("input_data", {"train": 3}, "paths and S3 URIs"),
     ("log_group_name", "my group", "/aws/braket/jobs"),
     ("kms_key_id", "my key", "alias/name"),
     ("endpoint_url", "127.0.0.1:4566", "http"),
