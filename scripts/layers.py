@@ -138,8 +138,8 @@ ROOMS = {
     ),
     # What became of jobs, asked of the service; Covalent's records only for values.
     "history": room(
-        "errors protocol tobj payload settings aws local_endpoint descriptions jobs storage failure"
-        " pipeline collecting monitoring costs cancelling covalent_compat patience",
+        "errors job protocol tobj payload settings aws local_endpoint descriptions jobs storage"
+        " failure pipeline collecting monitoring costs cancelling covalent_compat patience",
         "cloudpickle numpy pandas",
     ),
     # What makes the resources on AWS; Terraform is a program of its own.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from covalent_braket_plugin import failure
 from covalent_braket_plugin.descriptions import NAME_TAG, Job, JobSummary, task_of
 from covalent_braket_plugin.errors import AwsError, JobNotEndedError, may_pass
 from covalent_braket_plugin.history.lookup import id_of
+from covalent_braket_plugin.job.hyperparameters import decode
 from covalent_braket_plugin.pipeline import Context
 from covalent_braket_plugin.settings.config_file import server_address
 
@@ -96,6 +98,11 @@ class JobState:
     def instance_type(self) -> str:
         """What it runs on."""
         return self.description.instance_type
+
+    @property
+    def hyperparameters(self) -> dict[str, Any]:
+        """What it was given, as `job.hyperparameters()` gives it to the electron."""
+        return decode(self.description.hyperparameters)
 
     @property
     def is_local(self) -> bool:

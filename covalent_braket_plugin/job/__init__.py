@@ -8,6 +8,7 @@ sensible answer: the same function runs in a notebook. Nothing heavy is imported
 
 from __future__ import annotations
 
+from covalent_braket_plugin.errors import NoDeviceError, ParallelError, QuantumTaskError
 from covalent_braket_plugin.job.context import Context, context
 from covalent_braket_plugin.job.device import current_device, pennylane_device
 from covalent_braket_plugin.job.environment import describe_environment
@@ -22,6 +23,9 @@ from covalent_braket_plugin.job.status import update_status
 __all__ = [
     "Context",
     "FallbackResult",
+    "NoDeviceError",
+    "ParallelError",
+    "QuantumTaskError",
     "context",
     "current_device",
     "describe_environment",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,6 +24,8 @@ ATTEMPTS = 8
 between about four minutes."""
 
 BASE_SECONDS = 2.0
+REDUCTION = 0.7
+"""Of how many run at once, after a refusal."""
 
 
 def run_parallel(
@@ -72,7 +75,7 @@ def run_parallel(
         else _Call(Run(device, each, shots, run_options).result, transient)
         for each in todo
     ]
-    slots = _Slots(max_workers)
+    slots = _Slots(max_workers, base_seconds)
     with ThreadPoolExecutor(max_workers, thread_name_prefix="run_parallel") as pool:
         futures = [pool.submit(_patiently, call, slots, base_seconds) for call in calls]
         errors = _errors(futures)
@@ -105,10 +108,18 @@ def _refused_task(error: BaseException) -> bool:
 
 
 class _Slots:
-    """How many run at once: at most so many, fewer after a refusal, slowly more afterwards."""
+    """How many run at once: fewer after refusals, slowly more afterwards.
 
-    def __init__(self, most: int) -> None:
+    Args:
+        most: At most so many.
+        settle_seconds: Refusals within this time of the last reduction are of the same cause, and
+            make no further one.
+    """
+
+    def __init__(self, most: int, settle_seconds: float) -> None:
         self._most = self._now = float(most)
+        self._settle = settle_seconds
+        self._reduced = -math.inf
         self._busy = 0
         self._changed = threading.Condition()
 
@@ -125,9 +136,12 @@ class _Slots:
                 self._changed.notify_all()
 
     def fewer(self) -> bool:
-        """Note a failure; whether no other one is under way."""
+        """Note a refusal; whether no other one is under way."""
         with self._changed:
-            self._now = max(1.0, min(self._now, self._busy) - 1)
+            now = time.monotonic()
+            if now - self._reduced >= self._settle:
+                self._now = max(1.0, min(self._now, self._busy) * REDUCTION)
+                self._reduced = now
             return self._busy == 1
 
     def more(self) -> None:

@@ -53,7 +53,7 @@ def completed(account: Account) -> HybridJob:
 
 @pytest.fixture(scope="module")
 def failed(account: Account) -> HybridJob:
-    return account.job_of(breaks)
+    return account.job_of(breaks, hyperparameters={"depth": 3, "label": "7"})
 
 
 def run(account: Account, *arguments: str, answer: str | None = None) -> Result:
@@ -99,12 +99,14 @@ def test_show_begins_with_the_report_of_a_failed_job(account: Account, failed: H
     assert done.stdout.startswith(clean(failed.report()))
     assert "ValueError: not finite" in done.stdout
     assert "\nInstance: ml.m5.large\n" in done.stdout
+    assert '\nHyperparameters: {"depth": 3, "label": "7"}\n' in done.stdout
     assert "\nCost: " in done.stdout
     assert done.stdout.endswith(clean(failed.traceback()))
     shown = told(account, "show", f"{failed.dispatch_id}:0")
     assert shown["report"] == failed.report()
     assert {each["phase"] for each in shown["phases"]} >= {"queued", "running"}
     assert shown["tags"]["covalent:dispatch_id"] == failed.dispatch_id
+    assert shown["hyperparameters"] == failed.hyperparameters == {"depth": 3, "label": "7"}
 
 
 def test_a_job_that_is_not_there_is_said_in_one_line(account: Account) -> None:

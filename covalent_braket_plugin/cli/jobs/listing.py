@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from typing import Any
 
@@ -155,6 +156,7 @@ def show(history: History, job: str, as_json: bool) -> None:
 
 
 def _rest(job: HybridJob) -> list[tuple[str, str]]:
+    given = job.hyperparameters
     own = {k: v for k, v in job.tags.items() if not k.startswith("covalent:")}
     lines = [
         ("Electron", f"{job.electron}, node {job.node_id} of dispatch {job.dispatch_id}"),
@@ -166,6 +168,7 @@ def _rest(job: HybridJob) -> list[tuple[str, str]]:
         ("Made", _local(job.created_at)),
         ("Started", _local(job.started_at)),
         ("Ended", _local(job.ended_at)),
+        ("Hyperparameters", json.dumps(given, ensure_ascii=False) if given else ""),
         ("Tags", ", ".join(f"{key}={value}" for key, value in own.items())),
     ]
     return [(title, text) for title, text in lines if text]
@@ -178,6 +181,7 @@ def _all(job: HybridJob, report: str, cost: dict[str, Any]) -> dict[str, Any]:
         "braket_name": job.braket_name,
         "instance_type": job.instance_type,
         "billable_seconds": job.billable_seconds,
+        "hyperparameters": job.hyperparameters,
         "tags": job.tags,
         "phases": phases,
         "report": report,
