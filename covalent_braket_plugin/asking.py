@@ -7,10 +7,11 @@ from typing import Protocol
 
 from covalent_braket_plugin import pipeline
 from covalent_braket_plugin.descriptions import Job, JobSummary, Page
+from covalent_braket_plugin.devices.choice import Chosen
 from covalent_braket_plugin.errors import LocalBraketError, NotFoundError
 from covalent_braket_plugin.pipeline import Context
 
-__all__ = ["Asker", "ContextMaker"]
+__all__ = ["Asker", "ContextMaker", "NewWorkMaker"]
 
 
 class ContextMaker(Protocol):
@@ -18,6 +19,13 @@ class ContextMaker(Protocol):
 
     def __call__(self, *, may_start: bool) -> Context:
         """Settle them; ``may_start`` says whether it is for new work, as in `pipeline.context`."""
+
+
+class NewWorkMaker(ContextMaker, Protocol):
+    """Settles an executor's settings for new work too, with a device that was chosen for it."""
+
+    def __call__(self, *, may_start: bool, device: Chosen | None = None) -> Context:
+        """Settle them; without ``device`` the one in the settings is looked up for new work."""
 
 
 class Asker:

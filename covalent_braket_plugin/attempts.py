@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from covalent_braket_plugin import collecting, kept, node_log, pipeline, shared
-from covalent_braket_plugin.asking import ContextMaker
+from covalent_braket_plugin.asking import NewWorkMaker
 from covalent_braket_plugin.collecting import Collected
 from covalent_braket_plugin.costs.limits import Attempt
 from covalent_braket_plugin.descriptions import Job, JobSummary
@@ -23,6 +23,7 @@ from covalent_braket_plugin.lifecycle import (
     CancelledBeforeError,
     KeepHandle,
     make_job,
+    on_device,
     settled,
     wait,
 )
@@ -46,7 +47,7 @@ log = logging.getLogger(__name__)
 class _Way:
     """What stays the same for all attempts at a task."""
 
-    make: ContextMaker
+    make: NewWorkMaker
     name: str
     place: Path
     nodes: Sequence[int]
@@ -55,7 +56,7 @@ class _Way:
 
 
 async def finish(
-    make: ContextMaker,
+    make: NewWorkMaker,
     data: dict[str, Any],
     place: Path,
     nodes: Sequence[int],
@@ -82,6 +83,8 @@ async def finish(
         return before
     way = _Way(make, data.get("name", "The electron"), place, nodes, keep_handle)
     while True:
+        if data.get("instead"):
+            way.history.append(data["instead"])
         job = await wait(make, data)
         phases.enter(*node, "collecting")
         ctx, collected = await _collected(way, data, job)
@@ -188,11 +191,14 @@ async def _next_job(
     BOARD.replace_metrics(*node, ())
     await in_thread(node_log.of(*node).append, f"[{way.history[-1]} Attempt {task.attempt}:]\n")
 
-    def prepare() -> Prepared | None:
-        return pipeline.prepare_again(way.make(may_start=False), staged, task, before)
-
     with shared.watching_for_cancel(task.dispatch_id, way.nodes) as withdrawn:
-        prepared = await patiently(
+        to_job = await on_device(way.make, ctx, task, withdrawn)
+
+        def prepare() -> tuple[Context, Prepared | None]:
+            ctx = to_job.make(may_start=False)
+            return ctx, pipeline.prepare_again(ctx, staged, task, before)
+
+        ctx, prepared = await patiently(
             lambda: uploading(prepare),
             f"Attempt {task.attempt} at {task.name} is not prepared yet",
             ctx.settings.give_up_after,
@@ -200,7 +206,7 @@ async def _next_job(
         )
         if prepared is None:
             raise NotFoundError(f"{staged.uri(staged.payload)} is not there any more")
-        return await make_job(way.make, ctx, task, prepared, way.nodes, withdrawn, way.keep_handle)
+        return await make_job(to_job, ctx, task, prepared, way.nodes, withdrawn, way.keep_handle)
 
 
 def _task_of(job: Job, attempt: int) -> Task:

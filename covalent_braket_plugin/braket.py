@@ -36,8 +36,9 @@ from covalent_braket_plugin.threads import in_thread
 # Covalent imports this module whenever it is imported itself: what only a job needs is loaded
 # with the first one.
 if TYPE_CHECKING:
-    from covalent_braket_plugin.asking import ContextMaker
+    from covalent_braket_plugin.asking import NewWorkMaker
     from covalent_braket_plugin.collecting import Collected
+    from covalent_braket_plugin.devices.choice import Chosen
     from covalent_braket_plugin.direct import Returned
     from covalent_braket_plugin.packing import Group
     from covalent_braket_plugin.pipeline import Context
@@ -434,18 +435,18 @@ class BraketExecutor(AsyncBaseExecutor):
 
     def _context_maker(
         self, config: Mapping[str, Any] | None = None, region: str | None = None
-    ) -> ContextMaker:
+    ) -> NewWorkMaker:
         from covalent_braket_plugin import pipeline
 
         attributes = {name: getattr(self, name, None) for name in BY_NAME}
         known = config
 
-        def make(*, may_start: bool) -> Context:
+        def make(*, may_start: bool, device: Chosen | None = None) -> Context:
             config = _config() if known is None else known
             given = own_values(attributes, config)
             if region is not None:
                 given["region"] = region
-            return pipeline.context(given, config, os.environ, may_start=may_start)
+            return pipeline.context(given, config, os.environ, may_start=may_start, device=device)
 
         return make
 

@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from covalent_braket_plugin.protocol import HP_MANIFEST, Keys
 
 __all__ = [
+    "DEVICE_WANTED_TAG",
     "NAME_TAG",
     "TERMINAL",
     "Event",
@@ -28,6 +29,9 @@ __all__ = [
 ]
 
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+
+DEVICE_WANTED_TAG = "covalent:device_wanted"
+"""The device that a job was to have, if another one stands in for it."""
 
 NAME_TAG = "covalent:name"
 """A name that somebody gave a job: Braket does not rename jobs, and takes tags at any time."""

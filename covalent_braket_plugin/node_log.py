@@ -17,11 +17,12 @@ from pathlib import Path
 from typing import Any
 
 from covalent_braket_plugin.covalent_compat.server import is_server
+from covalent_braket_plugin.devices.choice import Chosen, Waits
 from covalent_braket_plugin.monitoring import phases
 from covalent_braket_plugin.scheduler import Standing
 from covalent_braket_plugin.threads import quickly
 
-__all__ = ["NodeLog", "Waiting", "finish", "in_server", "of"]
+__all__ = ["NodeLog", "Waiting", "WaitingForDevice", "finish", "in_server", "of"]
 
 MAX_BYTES = 4 * 1024 * 1024
 """More live text than that is not kept for one electron, whatever it prints."""
@@ -146,41 +147,68 @@ class NodeLog:
             self._asset.update(session, values={"size": self._size})
 
 
-class Waiting:
-    """Tells where an electron stands while it waits to become a job, on the event loop.
+class _Waits:
+    """Tells what an electron waits for before it becomes a job, on the event loop.
 
     Args:
         dispatch_id: The dispatch's UUID.
         node_id: The graph node.
-        job_name: The name that its job will have.
+        name: Who waits, for the server's log.
     """
 
-    def __init__(self, dispatch_id: str, node_id: int, job_name: str) -> None:
+    def __init__(self, dispatch_id: str, node_id: int, name: str) -> None:
         self._node = dispatch_id, node_id
-        self._job_name = job_name
+        self._name = name
         self._since = ""
         self._writing: asyncio.Future[None] | None = None
 
+    def _tell(self, what: str, text: str, level: int = logging.INFO) -> None:
+        """Write down why it waits, unless that is just being done."""
+        if self._since:  # the server's log has many to tell of
+            level = logging.DEBUG
+        self._since = self._since or f"{datetime.now(UTC):%H:%M:%S} UTC"
+        said = f"Waiting for {what} since {self._since}: {text}."
+        log.log(level, "%s: %s", self._name, said)
+        phases.enter(*self._node, "waiting", note=text)
+        if self._writing is None or self._writing.done():
+            self._writing = asyncio.ensure_future(quickly(of(*self._node).line, said))
+
+    async def _say_last(self, text: str) -> None:
+        """Write down how it went on, if the electron had to wait."""
+        if self._writing is not None:
+            await self._writing
+            await quickly(of(*self._node).line, text)
+
+
+class WaitingForDevice(_Waits):
+    """Tells which device an electron waits for, and which one it has got."""
+
+    def told(self, waits: Waits) -> None:
+        """Write down what it waits for; a warning if that takes an hour or more, or who knows."""
+        level = logging.WARNING if waits.long else logging.INFO
+        self._tell("a device", waits.text, level)
+
+    async def over(self, chosen: Chosen) -> None:
+        """Write down that there is a device, if the electron had to wait, or gets another one."""
+        if self._writing is not None:
+            phases.enter(*self._node, "staging")
+        await self._say_last(f"It waited for a device since {self._since}, and gets {chosen.arn}")
+        if chosen.why:
+            text = f"Runs on {chosen.arn} instead of {chosen.wanted}: {chosen.why}."
+            log.warning("%s: %s", self._name, text)
+            await quickly(of(*self._node).append, f"{text}\n")
+
+
+class Waiting(_Waits):
+    """Tells where an electron stands while it waits for a slot."""
+
     def told(self, standing: Standing) -> None:
         """Write down where it stands, unless that is just being done."""
-        level = (
-            logging.DEBUG if self._since else logging.INFO
-        )  # the server's log has many to tell of
-        self._since = self._since or f"{datetime.now(UTC):%H:%M:%S} UTC"
-        place = _place(standing)
-        text = f"Waiting for a slot since {self._since}: {place}."
-        log.log(level, "%s: %s", self._job_name, text)
-        phases.enter(*self._node, "waiting", note=place)
-        if self._writing is None or self._writing.done():
-            self._writing = asyncio.ensure_future(quickly(of(*self._node).line, text))
+        self._tell("a slot", _place(standing))
 
     async def over(self, job_arn: str) -> None:
         """Write down that there is a job, if the electron had to wait for it."""
-        if self._writing is None:
-            return
-        await self._writing
-        text = f"It waited for a slot since {self._since}. Its job is {job_arn}"
-        await quickly(of(*self._node).line, text)
+        await self._say_last(f"It waited for a slot since {self._since}. Its job is {job_arn}")
 
 
 def _place(standing: Standing) -> str:

@@ -292,12 +292,14 @@ CALLER: tuple[Grant, ...] = (
         ("ecr:BatchGetImage",),
         (_AWS_IMAGES,),
     ),
-    # What only `covalent-braket doctor` asks; without them it says what it could not check.
     Grant(
-        "CheckDevice",
-        "The doctor looks whether the device is online; IAM knows no narrower resource.",
-        ("braket:GetDevice",),
+        "ChooseDevice",
+        "SearchDevices finds a device by its name, GetDevice tells whether a QPU can be used now; "
+        "without them only ARNs are taken, and nothing waits for a device. IAM knows no narrower "
+        "resource.",
+        ("braket:GetDevice", "braket:SearchDevices"),
     ),
+    # What only `covalent-braket doctor` asks; without them it says what it could not check.
     Grant(
         "CheckBucket",
         "The doctor looks at the tags of a bucket whose name does not say that it is Braket's.",

@@ -27,6 +27,8 @@ from covalent_braket_plugin import (
 from covalent_braket_plugin.costs import limits
 from covalent_braket_plugin.costs.limits import Attempt
 from covalent_braket_plugin.costs.prices import at_hand
+from covalent_braket_plugin.devices import catalogue
+from covalent_braket_plugin.devices.choice import Chosen
 from covalent_braket_plugin.errors import (
     AwsError,
     BraketPluginError,
@@ -56,6 +58,7 @@ __all__ = [
     "Context",
     "Prepared",
     "bring_inputs",
+    "check_devices",
     "context",
     "discard",
     "prepare",
@@ -85,12 +88,14 @@ class Context:
         jobs: The calls about jobs.
         storage: The calls about what is in S3.
         local_pid: Process of the local Braket, which keeps all in memory; None on AWS.
+        device_wanted: The device that was wanted, if the job gets another.
     """
 
     settings: Settings
     jobs: Jobs
     storage: Storage
     local_pid: int | None = None
+    device_wanted: str = ""
 
 
 @dataclass(frozen=True)
@@ -112,6 +117,7 @@ def context(
     environ: Mapping[str, str],
     *,
     may_start: bool,
+    device: Chosen | None = None,
 ) -> Context:
     """Settle every setting and find the clients for it.
 
@@ -120,22 +126,43 @@ def context(
         config: The section ``[executors.braket]``.
         environ: Environment variables.
         may_start: Whether this is for new work: then the local Braket is started if it is wanted
-            and does not run, and AWS's files have to be whole.
+            and does not run, AWS's files have to be whole, and names of devices are looked up.
+        device: The device that was chosen for the job; None: the one in the settings.
 
     Raises:
         SettingError: A value breaks a rule.
         UnconfiguredError: No region is known.
         LocalBraketError: The local Braket cannot be used.
     """
+    if device is not None:
+        given = {**given, "quantum_device": device.arn, "region": device.region}
     settings = resolve(given, config, environ)
     check_complete(settings)
     local_pid = None
     if settings.local:
         running = _local_braket(may_start)
         settings, local_pid = with_local(settings, running), int(running["pid"])
+    if may_start:
+        settings = catalogue.located(settings)
+        catalogue.check_live(settings)
     clients = aws.clients_for(settings, for_new_work=may_start)
     settings = with_region(settings, clients.region)
-    return Context(settings, Jobs(clients), Storage(clients), local_pid)
+    wanted = device.wanted if device and device.wanted != device.arn else ""
+    return Context(settings, Jobs(clients), Storage(clients), local_pid, wanted)
+
+
+def check_devices(ctx: Context) -> None:
+    """Check that the job may be made with each device that it may get; it may fetch prices.
+
+    Raises:
+        SettingError: A fallback device is elsewhere.
+        CostLimitError: With one of them `max_cost` cannot be kept, or is needed.
+    """
+    settings, region = ctx.settings, ctx.jobs.clients.region
+    catalogue.in_region(settings, region)
+    others = settings.fallback_devices if settings.if_device_unavailable == "fallback" else ()
+    for device in (settings.quantum_device, *others):
+        limits.budget_of(replace(settings, quantum_device=device), region)
 
 
 def _local_braket(may_start: bool) -> dict[str, Any]:
@@ -334,7 +361,13 @@ def _request(
 ) -> dict[str, Any]:
     role = roles.role_of(ctx.settings, ctx.jobs.clients)
     return request.create_job_request(
-        ctx.settings, task, keys, sha256, role, channels=channels or ()
+        ctx.settings,
+        task,
+        keys,
+        sha256,
+        role,
+        channels=channels or (),
+        device_wanted=ctx.device_wanted,
     )
 
 

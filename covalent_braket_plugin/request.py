@@ -15,6 +15,7 @@ from string import Formatter
 from typing import Any
 
 from covalent_braket_plugin import bundle
+from covalent_braket_plugin.descriptions import DEVICE_WANTED_TAG
 from covalent_braket_plugin.errors import SettingError
 from covalent_braket_plugin.job.hyperparameters import encode
 from covalent_braket_plugin.protocol import (
@@ -47,6 +48,7 @@ def create_job_request(
     role: str,
     *,
     channels: Sequence[InputChannel] = (),
+    device_wanted: str = "",
 ) -> dict[str, Any]:
     """Write the keywords of boto3's ``create_job``.
 
@@ -57,6 +59,7 @@ def create_job_request(
         manifest_sha256: The manifest's digest, in hexadecimal.
         role: ARN of the role that the job runs as.
         channels: Its input data.
+        device_wanted: The device that was wanted, if it is not the one in the settings.
 
     Raises:
         SettingError: A setting breaks a limit of the service.
@@ -81,7 +84,7 @@ def create_job_request(
             HP_PROTOCOL: str(PROTOCOL_VERSION),
         },
         "stoppingCondition": {"maxRuntimeInSeconds": settings.time_limit},
-        "tags": job_tags(task, settings),
+        "tags": job_tags(task, settings, device_wanted),
         **_reservation(settings, role),
         **_input_data(channels),
     }
@@ -110,7 +113,7 @@ def client_token(task: Task) -> str:
     return hashlib.sha256(_identity(task).encode()).hexdigest()
 
 
-def job_tags(task: Task, settings: Settings) -> dict[str, str]:
+def job_tags(task: Task, settings: Settings, device_wanted: str = "") -> dict[str, str]:
     """Join the user's tags and ours, which say what the job belongs to.
 
     Names may hold anything, tags may not: what AWS refuses is left out, what is too long is cut.
@@ -122,6 +125,8 @@ def job_tags(task: Task, settings: Settings) -> dict[str, str]:
         "covalent:electron": task.name,
         "covalent:attempt": str(task.attempt),
     }
+    if device_wanted:
+        ours[DEVICE_WANTED_TAG] = device_wanted
     return {**settings.tags, **{key: _tag_value(text) for key, text in ours.items()}}
 
 

@@ -19,6 +19,7 @@ from covalent_braket_plugin.threads import quickly
 if TYPE_CHECKING:
     from covalent_braket_plugin.aws import Clients
     from covalent_braket_plugin.descriptions import JobSummary
+    from covalent_braket_plugin.devices.lookout import Lookout
     from covalent_braket_plugin.glue import Ended
     from covalent_braket_plugin.monitoring.closer import Closer
     from covalent_braket_plugin.monitoring.follower import Follower
@@ -35,6 +36,7 @@ __all__ = [
     "job_ended",
     "job_of",
     "limits",
+    "lookout",
     "note_job",
     "one_at_a_time",
     "run_glue",
@@ -55,6 +57,7 @@ _watchers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Watcher[JobSummary]]
 _schedulers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Scheduler] = {}
 _followers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Follower] = {}
 _closers: dict[tuple[asyncio.AbstractEventLoop, Hashable], Closer] = {}
+_lookouts: dict[tuple[asyncio.AbstractEventLoop, Hashable], Lookout] = {}
 _limits: dict[tuple[asyncio.AbstractEventLoop, Hashable], Limits] = {}
 _background: set[asyncio.Task[None]] = set()
 _sending: Counter[str] = Counter()
@@ -190,6 +193,13 @@ def scheduler(clients: Clients) -> Scheduler:
 
     allowed = limits(clients)
     return _of_loop(_schedulers, clients, lambda: Scheduler(allowed))
+
+
+def lookout(clients: Clients) -> Lookout:
+    """Find or make what knows how an identity's devices are, on the running event loop."""
+    from covalent_braket_plugin.devices.lookout import Lookout
+
+    return _of_loop(_lookouts, clients, Lookout)
 
 
 def follower(clients: Clients) -> Follower:

@@ -288,6 +288,7 @@ def _upload(job: _Job, outcome: Outcome) -> None:
         nodes.append(node)
     outcome = replace(
         outcome,
+        device=os.environ.get("AMZN_BRAKET_DEVICE_ARN", ""),
         nodes=nodes,
         stdout=_stream(job, "stdout", put),
         stderr=_stream(job, "stderr", put),

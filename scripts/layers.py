@@ -61,7 +61,7 @@ ROOMS = {
     "bundle": room(),
     "settings": room("errors job"),
     "permissions": room(),
-    "request": room("bundle errors job protocol settings"),
+    "request": room("bundle descriptions errors job protocol settings"),
     "scopes": room("permissions request settings"),
     "local_endpoint": room("errors"),
     "aws": room("__init__ errors settings", "boto3 botocore urllib3"),
@@ -87,6 +87,8 @@ ROOMS = {
     "telling": room("slots turns"),
     "scheduler": room("errors pace quotas slots telling turns"),
     "patience": room("errors", "tenacity"),
+    # Devices by name, whether they can be used now, and which one an electron gets.
+    "devices": room("aws devices errors remembered settings"),
     "packing": room("errors protocol tobj payload"),
     "arguments": room("errors packing settings tobj"),
     "remembered": room(),
@@ -96,7 +98,7 @@ ROOMS = {
     "failure": room("errors protocol descriptions failure permissions"),
     "glue": room("errors protocol runtime"),
     "pipeline": room(
-        "arguments bundle costs errors job protocol payload runtime settings request"
+        "arguments bundle costs devices errors job protocol payload runtime settings request"
         " local_endpoint aws jobs storage packing roles preflight inputs"
     ),
     "collecting": room("errors protocol runtime descriptions failure glue monitoring pipeline"),
@@ -106,15 +108,16 @@ ROOMS = {
         "errors payload tobj deploy settings failure monitoring threads",
         "covalent covalent_dispatcher covalent_ui pydantic sqlalchemy starlette",
     ),
-    "node_log": room("covalent_compat monitoring scheduler threads", "covalent_dispatcher"),
+    "node_log": room("covalent_compat devices monitoring scheduler threads", "covalent_dispatcher"),
     "exchange": room("errors packing collecting covalent_compat", "covalent"),
     "direct": room("errors payload packing collecting", "covalent"),
     "staging": room("threads"),
-    "shared": room("aws descriptions glue monitoring quotas scheduler threads watcher"),
-    "asking": room("errors descriptions pipeline"),
+    "shared": room("aws descriptions devices glue monitoring quotas scheduler threads watcher"),
+    "asking": room("errors descriptions devices pipeline"),
     "cancelling": room("errors asking descriptions jobs patience pipeline shared threads"),
     "lifecycle": room(
-        "errors inputs local_endpoint descriptions monitoring node_log packing patience pipeline"
+        "devices errors inputs local_endpoint descriptions monitoring node_log packing patience"
+        " pipeline"
         " protocol scheduler shared staging threads asking cancelling"
     ),
     "kept": room("collecting"),
@@ -126,13 +129,14 @@ ROOMS = {
         "covalent_compat descriptions errors monitoring patience pipeline settings shared threads"
     ),
     "braket": room(
-        "failure protocol settings packing pipeline collecting threads exchange direct shared"
-        " staging asking cancelling lifecycle attempts monitoring node_log covalent_compat reattach"
-        " deploy",
+        "devices failure protocol settings packing pipeline collecting threads exchange direct"
+        " shared staging asking cancelling lifecycle attempts monitoring node_log covalent_compat"
+        " reattach deploy",
         "covalent",
     ),
     "doctor": room(
-        "costs errors inputs protocol settings aws jobs storage quotas slots permissions scopes"
+        "costs devices errors inputs protocol settings aws jobs storage quotas slots permissions"
+        " scopes"
         " braket images roles",
         "cloudpickle covalent packaging",
     ),

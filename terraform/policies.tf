@@ -123,10 +123,12 @@ data "aws_iam_policy_document" "caller" {
     ]
   }
 
-  # The doctor looks whether the device is online; IAM knows no narrower resource.
+  # SearchDevices finds a device by its name, GetDevice tells whether a QPU can be used now;
+  # without them only ARNs are taken, and nothing waits for a device. IAM knows no narrower
+  # resource.
   statement {
-    sid       = "CheckDevice"
-    actions   = ["braket:GetDevice"]
+    sid       = "ChooseDevice"
+    actions   = ["braket:GetDevice", "braket:SearchDevices"]
     resources = ["*"]
   }
 

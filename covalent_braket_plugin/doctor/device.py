@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
 
 from covalent_braket_plugin.aws import translated
+from covalent_braket_plugin.devices.availability import (
+    DeviceState,
+    availability,
+    local_time,
+    state_of,
+)
+from covalent_braket_plugin.devices.retired import retirement
 from covalent_braket_plugin.doctor.exam import Exam
 from covalent_braket_plugin.doctor.findings import Result, failed, ok, warning
-from covalent_braket_plugin.doctor.windows import next_opening
 from covalent_braket_plugin.errors import NotFoundError, RejectedError
 
 __all__ = ["device"]
 
-LIST = "https://docs.aws.amazon.com/braket/latest/developerguide/braket-devices.html"
-ALWAYS_HOURS = 24 * 7
+LIST = "covalent-braket devices lists them"
 
 
 def device(exam: Exam) -> Result:
@@ -26,55 +28,42 @@ def device(exam: Exam) -> Result:
         return ok(f"{arn} runs inside the job")
     try:
         with translated("GetDevice"):
-            found = exam.clients.braket.get_device(deviceArn=arn)
+            found = state_of(exam.clients.braket.get_device(deviceArn=arn))
     except (NotFoundError, RejectedError) as error:
         return failed(
             f"{arn} is not known in {exam.clients.region}: {error}",
-            f"Set quantum_device to an ARN of {LIST}",
+            f"Set quantum_device to another: {LIST}",
         )
     return _judged(found, exam.now())
 
 
-def _judged(found: Mapping[str, Any], now: datetime) -> Result:
-    name, status = f"{found['providerName']} {found['deviceName']}", found["deviceStatus"]
-    if status == "RETIRED":
-        return failed(f"{name} is RETIRED", f"Set quantum_device to another: {LIST}")
-    if status != "ONLINE":
+def _judged(found: DeviceState, now: datetime) -> Result:
+    if found.status == "RETIRED":
+        known = retirement(found.arn)
+        other = known.instead if known else "another"
+        return failed(f"{found.name} is RETIRED", f"Set quantum_device to {other}: {LIST}")
+    if found.status != "ONLINE":
         return failed(
-            f"{name} is {status}: Braket refuses jobs for it",
-            "Wait until it is back (Devices in the Braket console), or set quantum_device to "
-            "another",
+            f"{found.name} is {found.status}: Braket refuses jobs for it",
+            "Wait until it is back (if_device_unavailable: electrons do so by default), or set "
+            "quantum_device to another",
         )
-    said = f"{name} is ONLINE{_queue(found)}"
-    windows = json.loads(found["deviceCapabilities"])["service"]["executionWindows"]
-    opening = next_opening(windows, now)
-    if opening is None:
+    said = f"{found.name} is ONLINE{_queue(found)}"
+    if not found.windows:
         return warning(f"{said}; it says no execution window", "See the device's page on AWS")
-    if opening.begin > now:
+    verdict = availability(found, now)
+    if verdict.opens is not None:
         return warning(
-            f"{said}, and closed until {_local(opening.begin)}",
-            "Jobs and quantum tasks wait until then: a job that runs meanwhile costs. Dispatch "
+            f"{said}, and closed until {local_time(verdict.opens)}",
+            "Electrons wait until then, unless if_device_unavailable says otherwise. Dispatch "
             "later, or set quantum_device to another",
         )
-    if (opening.end - now).total_seconds() < ALWAYS_HOURS * 3600:
-        said += f", open until {_local(opening.end)}"
+    if verdict.closes is not None:
+        said += f", open until {local_time(verdict.closes)}"
     return ok(said)
 
 
-def _queue(found: Mapping[str, Any]) -> str:
-    sizes = [
-        (each["queue"], each.get("queuePriority", ""), each["queueSize"])
-        for each in found.get("deviceQueueInfo", [])
-    ]
-    words = {"JOBS_QUEUE": "jobs", "QUANTUM_TASKS_QUEUE": "quantum tasks"}
-    said = [
-        f"{size} {words[queue]}"
-        for queue, priority, size in sizes
-        if queue in words and priority in ("", "Normal")
-    ]
-    return f", {' and '.join(sorted(said))} wait for it" if said else ""
-
-
-def _local(moment: datetime) -> str:
-    """In the time of this machine."""
-    return moment.astimezone().strftime("%a %d %b %H:%M %Z")
+def _queue(found: DeviceState) -> str:
+    words = {"jobs": "jobs", "tasks": "quantum tasks"}
+    said = [f"{found.queue[key]} {word}" for key, word in words.items() if key in found.queue]
+    return f", {' and '.join(said)} wait for it" if said else ""

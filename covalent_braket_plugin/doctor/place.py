@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from covalent_braket_plugin.aws import Clients, clients_for
+from covalent_braket_plugin.devices.catalogue import REGIONS, located
 from covalent_braket_plugin.doctor.exam import Exam
 from covalent_braket_plugin.doctor.findings import Result, failed, ok, warning
 from covalent_braket_plugin.errors import (
@@ -15,9 +16,6 @@ from covalent_braket_plugin.scopes import scope_of
 from covalent_braket_plugin.settings import Settings, check_complete, with_region
 
 __all__ = ["endpoint", "identity", "settings"]
-
-REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
-"""Where Braket is: https://docs.aws.amazon.com/general/latest/gr/braket.html."""
 
 # botocore's words for its sources of credentials, in ours.
 _SOURCES = {
@@ -62,6 +60,7 @@ def settings(exam: Exam) -> Result:
 
 def _complete(found: Settings) -> tuple[Settings, Clients]:
     check_complete(found)
+    found = located(found)
     clients = clients_for(found)
     return with_region(found, clients.region), clients
 

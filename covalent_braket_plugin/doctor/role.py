@@ -42,7 +42,7 @@ PASS_ROLE = "RunJobsAsRole"
 NICETIES = frozenset(
     {
         "CheckBucket",
-        "CheckDevice",
+        "ChooseDevice",
         "CheckEnabled",
         "CheckOwnImage",
         "CheckRole",

@@ -8,7 +8,13 @@ from datetime import datetime
 from typing import Any
 
 from covalent_braket_plugin import failure
-from covalent_braket_plugin.descriptions import NAME_TAG, Job, JobSummary, task_of
+from covalent_braket_plugin.descriptions import (
+    DEVICE_WANTED_TAG,
+    NAME_TAG,
+    Job,
+    JobSummary,
+    task_of,
+)
 from covalent_braket_plugin.errors import AwsError, JobNotEndedError, may_pass
 from covalent_braket_plugin.history.lookup import id_of
 from covalent_braket_plugin.job.hyperparameters import decode
@@ -93,6 +99,11 @@ class JobState:
     def device(self) -> str:
         """ARN of its quantum device, or ``local:...``."""
         return self._job.device
+
+    @property
+    def device_wanted(self) -> str:
+        """The device that was wanted, if another one stood in for it; else empty."""
+        return self.tags.get(DEVICE_WANTED_TAG, "")
 
     @property
     def instance_type(self) -> str:

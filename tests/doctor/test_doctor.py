@@ -522,12 +522,20 @@ def test_a_service_that_does_not_answer_fails_with_where_to_look(patient: Patien
 def test_a_device_that_is_retired_fails(patient: Patient) -> None:
     found = patient.see("device", quantum_device=TN1)
     assert (found.state, found.found) == ("failed", "Amazon Braket TN1 is RETIRED")
+    assert "SV1" in found.fix
+
+
+def test_a_device_is_known_by_its_name(patient: Patient) -> None:
+    assert "Amazon Braket DM1 is ONLINE" in patient.see("device", quantum_device="dm1").found
 
 
 def test_a_device_outside_its_window_is_a_warning_that_says_when_it_opens(
     patient: Patient,
 ) -> None:
     asked = {"quantum_device": IBEX, "region": "eu-north-1", "ecr_image_uri": None, "local": True}
+    names = ("executionDay", "windowStartHour", "windowEndHour")
+    office = dict(zip(names, ("Weekdays", "08:00:00", "16:00:00"), strict=True))
+    patient.server.control("POST", "devices", {"deviceArn": IBEX, "executionWindows": [office]})
     found = patient.see("device", now=SATURDAY, **asked)
     opens = datetime(2026, 11, 23, 8, tzinfo=UTC).astimezone().strftime("%a %d %b %H:%M %Z")
     assert found.state == "warning"

@@ -184,11 +184,21 @@ def test_get_device_shows_the_length_of_its_queues(catalogue: DeviceCatalogue) -
     ]
 
 
-def test_some_device_has_a_window(catalogue: DeviceCatalogue) -> None:
-    ibex = next(device for device in FLEET if device.name == "Ibex Q1")
-    window = capabilities(catalogue, ibex.arn).service.executionWindows[0]
+def test_a_devices_windows_can_be_set(catalogue: DeviceCatalogue) -> None:
+    assert capabilities(catalogue, GARNET).service.executionWindows[0].executionDay == "Everyday"
+    weekdays = ("Weekdays", "08:00:00", "16:00:00")
+    names = ("executionDay", "windowStartHour", "windowEndHour")
+    windows = [dict(zip(names, weekdays, strict=True))]
+    catalogue.control("POST", {"deviceArn": GARNET, "executionWindows": windows})
+    window = capabilities(catalogue, GARNET).service.executionWindows[0]
     assert window.executionDay == "Weekdays"
     assert str(window.windowStartHour) == "08:00:00"
+
+
+@pytest.mark.parametrize("windows", [7, ["Monday"], [{"executionDay": "Monday"}]], ids=str)
+def test_what_is_no_window_is_refused(catalogue: DeviceCatalogue, windows: Any) -> None:
+    with pytest.raises(ServiceError, match="These are no windows"):
+        catalogue.control("POST", {"deviceArn": GARNET, "executionWindows": windows})
 
 
 def test_regions_of_the_callers_are_real(catalogue: DeviceCatalogue) -> None:

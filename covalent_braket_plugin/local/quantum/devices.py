@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any, cast, get_args
 
 from covalent_braket_plugin.local.quantum.capabilities import capabilities
-from covalent_braket_plugin.local.quantum.fleet import FLEET, Device, Status
+from covalent_braket_plugin.local.quantum.fleet import FLEET, Device, Status, Window
 from covalent_braket_plugin.local.quantum.simulators import Simulators
 from covalent_braket_plugin.local.server import search
 from covalent_braket_plugin.local.service import Caller, Operation, Params, ServiceError
@@ -72,12 +72,38 @@ class DeviceCatalogue:
                 raise _not_found(arn)
             self._devices[arn] = replace(device, status=cast(Status, status))
 
+    def set_windows(self, arn: str, windows: Any) -> None:
+        """Change when a device says that it takes tasks.
+
+        Args:
+            arn: The device.
+            windows: As GetDevice shows them: ``executionDay``, ``windowStartHour``,
+                ``windowEndHour`` (``HH:MM:SS``, UTC).
+
+        Raises:
+            ServiceError: ``ResourceNotFoundException`` or ``ValidationException``.
+        """
+        try:
+            made = tuple(
+                Window(each["executionDay"], each["windowStartHour"], each["windowEndHour"])
+                for each in windows
+            )
+        except (KeyError, TypeError) as error:
+            raise ServiceError("ValidationException", f"These are no windows: {error}") from error
+        with self._lock:
+            device = self._devices.get(arn)
+            if device is None:
+                raise _not_found(arn)
+            self._devices[arn] = replace(device, windows=made)
+            self._documents.pop(arn, None)
+
     def control(self, method: str, body: Any) -> Params:
-        """Answer ``/_local/devices``: GET lists the statuses, POST changes one.
+        """Answer ``/_local/devices``: GET lists the statuses, POST changes a device.
 
         Args:
             method: HTTP method.
-            body: For POST: ``deviceArn`` and ``status``.
+            body: For POST: ``deviceArn``, and ``status`` or ``executionWindows`` or both, the
+                windows as GetDevice shows them.
 
         Returns:
             ``{"devices": {arn: status}}``.
@@ -91,7 +117,11 @@ class DeviceCatalogue:
 
     def _change(self, body: Any) -> None:
         given = body if isinstance(body, dict) else {}
-        self.set_status(str(given.get("deviceArn", "")), str(given.get("status", "")))
+        arn = str(given.get("deviceArn", ""))
+        if "executionWindows" in given:
+            self.set_windows(arn, given["executionWindows"])
+        if "status" in given or "executionWindows" not in given:
+            self.set_status(arn, str(given.get("status", "")))
 
     def report_queue(self, queue: str, priority: str | None, length: QueueLength) -> None:
         """Have GetDevice show the length of a queue.

@@ -2,8 +2,9 @@
 
 Names, ARNs, regions and shot limits are those of Amazon Braket (the SDK's ``braket.devices`` and
 the "Amazon Braket quotas" page of the developer guide). All of them run on Braket's own default
-simulators. The QPUs are noiseless stand-ins, and their capabilities say so; their execution
-windows are shown but do not hold tasks back, because nobody wants to wait for a simulated night.
+simulators. The QPUs are noiseless stand-ins, and their capabilities say so. All are always open,
+because nobody wants to wait for a simulated night. Execution windows can be set
+(`/_local/devices`) and are shown; they do not hold tasks back.
 """
 
 from __future__ import annotations
@@ -139,7 +140,6 @@ IBEX = Device(
     shots=(1, 2_000),
     schema=("aqt.aqt_device_capabilities", "1"),
     native_gates=("prx", "rz", "xx"),
-    windows=(Window("Weekdays", "08:00:00", "16:00:00"),),
 )
 
 FLEET: tuple[Device, ...] = (

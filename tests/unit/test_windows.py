@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from covalent_braket_plugin.doctor.windows import next_opening
+from covalent_braket_plugin.devices.windows import next_opening
 
 # 2026-11-21 is a Saturday.
 ALWAYS = ("Everyday", "00:00:00", "23:59:59")
