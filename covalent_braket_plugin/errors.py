@@ -37,6 +37,8 @@ The tree::
     ├── JobFailedError          a job failed, and has no result
     │   └── JobCancelledError   it was cancelled
     ├── ResultGoneError         what a job returned is not there any more
+    ├── ProgramError            a program cannot be run on quantum devices
+    ├── NoServerError           Covalent's server does not answer
     ├── LocalBraketError        the local Braket could not be started, found or stopped
     ├── ImageError              an image cannot be built, pushed or used, or no engine answers
     ├── PlotError               metrics cannot be drawn
@@ -68,11 +70,13 @@ __all__ = [
     "LocalBraketError",
     "NoDeviceError",
     "NoOutcomeError",
+    "NoServerError",
     "NotFoundError",
     "ParallelCostError",
     "ParallelError",
     "PayloadError",
     "PlotError",
+    "ProgramError",
     "ProtocolError",
     "QuantumTaskError",
     "QueueTimeoutError",
@@ -329,6 +333,14 @@ class JobCancelledError(JobFailedError):
 
 class ResultGoneError(BraketPluginError):
     """What a job returned is not there any more; the text says where it went."""
+
+
+class ProgramError(BraketPluginError):
+    """A program cannot be run on quantum devices: the text says why, and where."""
+
+
+class NoServerError(BraketPluginError):
+    """Covalent's server does not answer, or does not know how to."""
 
 
 class LocalBraketError(BraketPluginError):

@@ -146,6 +146,11 @@ ROOMS = {
         " failure pipeline collecting monitoring costs cancelling covalent_compat patience",
         "cloudpickle numpy pandas",
     ),
+    # One program on several devices, as a workflow.
+    "execution": room(
+        "braket errors execution history job monitoring settings",
+        "braket covalent matplotlib pandas pennylane plotext",
+    ),
     # What makes the resources on AWS; Terraform is a program of its own.
     "deploy": room("errors settings aws local_endpoint deploy", "botocore pydantic"),
     # The emulator is not part of the rest: it knows our errors, and the rest does not know it.

@@ -11,6 +11,7 @@ from covalent_braket_plugin.cli.cost import cost
 from covalent_braket_plugin.cli.deploy import deploy
 from covalent_braket_plugin.cli.doctor import doctor
 from covalent_braket_plugin.cli.estimate import estimate
+from covalent_braket_plugin.cli.execute import execute, executions
 from covalent_braket_plugin.cli.image import image
 from covalent_braket_plugin.cli.jobs import jobs, logs
 from covalent_braket_plugin.cli.local import local
@@ -65,6 +66,8 @@ Examples:
   covalent-braket doctor                  is everything there that a job needs?
   covalent-braket deploy up --dry-run     what it would make on AWS; makes nothing
   covalent-braket policy caller           the IAM policy that the server needs
+  covalent-braket execute bell.qasm -b SV1 -b Garnet
+                                          one program on several devices
   covalent-braket jobs list               jobs and what became of them
   covalent-braket jobs show 2f6c61f7:0    one job: why it failed, how long it took, its cost
   covalent-braket logs 2f6c61f7:0 -f      its log, as it grows
@@ -83,6 +86,8 @@ main.add_command(local)
 main.add_command(settings)
 main.add_command(render)
 main.add_command(watch)
+main.add_command(execute)
+main.add_command(executions)
 main.add_command(jobs)
 main.add_command(logs)
 main.add_command(deploy)

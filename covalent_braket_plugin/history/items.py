@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["Item", "counts_frame", "item_of_file", "items_of"]
+__all__ = ["Item", "counts_frame", "item", "item_of_file", "items_of"]
 
 _TEXTS = (".txt", ".log", ".md")
 
@@ -51,8 +51,8 @@ def items_of(value: Any) -> list[Item]:
     """Take apart what an electron returned: a dictionary's entries, else one ``result``."""
     named = isinstance(value, Mapping) and all(isinstance(key, str) for key in value)
     if not named or not value or _are_counts(value):
-        return [_item("result", value)]
-    return [_item(key, each) for key, each in value.items()]
+        return [item("result", value)]
+    return [item(key, each) for key, each in value.items()]
 
 
 def item_of_file(name: str, data: bytes) -> Item:
@@ -66,7 +66,7 @@ def item_of_file(name: str, data: bytes) -> Item:
         data: What it holds.
     """
     try:
-        return _item(name, _read(name.lower(), data))
+        return item(name, _read(name.lower(), data))
     except (ValueError, EOFError, MemoryError, RecursionError):  # not such a file, or a damaged one
         return Item(name, data, "bytes")
 
@@ -102,7 +102,8 @@ def counts_frame(
     return pd.DataFrame(rows, columns=["state", "count", "probability"])
 
 
-def _item(name: str, value: object) -> Item:
+def item(name: str, value: object) -> Item:
+    """Name a value, and say of which type it is."""
     return Item(name, value, _type_of(value))
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,8 +18,9 @@ from covalent_braket_plugin.errors import PlotError
 if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
-__all__ = ["SUFFIXES", "plot", "terminal_plot"]
+__all__ = ["SUFFIXES", "as_plain_text", "check_suffix", "plot", "terminal_plot", "written"]
 
 SUFFIXES = (".png", ".svg")
 WIDTH_INCHES = 7.0
@@ -62,11 +63,56 @@ def plot(
         PlotError: There is nothing to draw, or too much, or the suffix is another.
         OSError: The file cannot be written.
     """
+    kind = check_suffix(path)
+    curves = _curves(table)
+    path.write_bytes(_picture(curves, kind, title, exact or {}))
+
+
+def check_suffix(path: Path) -> str:
+    """Tell of which kind a picture is to be: ``png`` or ``svg``.
+
+    Raises:
+        PlotError: Of another.
+    """
     kind = path.suffix.lower()
     if kind not in SUFFIXES:
         raise PlotError(f"Pictures are {' or '.join(SUFFIXES)} files, by their name: not {path}.")
-    curves = _curves(table)
-    path.write_bytes(_picture(curves, kind[1:], title, exact or {}))
+    return kind[1:]
+
+
+def written(draw: Callable[[Figure], None], kind: str, size: tuple[float, float]) -> bytes:
+    """Write down what is drawn on a figure; the same picture makes the same bytes.
+
+    Args:
+        draw: Draws.
+        kind: ``png`` or ``svg``.
+        size: Width and height in inches.
+    """
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+
+    # A fixed salt and no date: the same metrics make the same file.
+    with rc_context({"svg.hashsalt": "covalent-braket", "font.size": 10}):
+        figure = Figure(figsize=size, dpi=150, layout="constrained")
+        draw(figure)
+        file = io.BytesIO()
+        figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else None)
+    return file.getvalue()
+
+
+def as_plain_text(draw: Callable[[], None]) -> str:
+    """Give what is drawn on plotext's one figure, without colours.
+
+    Args:
+        draw: Draws; the figure is cleared before, and is used nowhere else.
+    """
+    import plotext
+
+    plotext.clear_figure()
+    plotext.theme("clear")
+    plotext.limit_size(False, False)  # by what it takes for the terminal
+    draw()
+    return "\n".join(line.rstrip() for line in _ESCAPES.sub("", plotext.build()).splitlines())
 
 
 def terminal_plot(
@@ -120,21 +166,14 @@ def _floats(column: pd.Series) -> list[float]:
 
 
 def _picture(curves: list[_Curve], kind: str, title: str, exact: Mapping[str, float]) -> bytes:
-    from matplotlib import rc_context
-    from matplotlib.figure import Figure
-
-    # A fixed salt and no date: the same metrics make the same file.
-    with rc_context({"svg.hashsalt": "covalent-braket", "font.size": 10}):
-        size = (WIDTH_INCHES, PANEL_INCHES * len(curves) + 1)
-        figure = Figure(figsize=size, dpi=150, layout="constrained")
+    def draw(figure: Figure) -> None:
         panels = figure.subplots(len(curves), squeeze=False)[:, 0]
         for axes, curve in zip(panels, curves, strict=True):
             _panel(axes, curve, exact.get(curve.metric))
         if title:
             figure.suptitle(title)
-        file = io.BytesIO()
-        figure.savefig(file, format=kind, metadata={"Date": None} if kind == "svg" else None)
-    return file.getvalue()
+
+    return written(draw, kind, (WIDTH_INCHES, PANEL_INCHES * len(curves) + 1))
 
 
 def _panel(axes: Axes, curve: _Curve, exact: float | None) -> None:
@@ -155,21 +194,19 @@ def _panel(axes: Axes, curve: _Curve, exact: float | None) -> None:
 def _text(curve: _Curve, width: int, exact: float | None) -> str:
     import plotext
 
-    # plotext draws on one figure of its module: it is cleared before and used nowhere else.
-    plotext.clear_figure()
-    plotext.theme("clear")
-    plotext.limit_size(False, False)  # by what it takes for the terminal
-    plotext.plot_size(width, ROWS)
-    plotext.plot(curve.x, curve.y, marker="braille")
-    title = curve.metric
-    if exact is not None:
-        plotext.hline(exact)
-        title += f" (line: exact, {exact:.6g})"
-    plotext.title(title)
-    plotext.xlabel(curve.label)
-    if curve.label == "iteration":
-        _whole_numbers(curve.x)
-    return "\n".join(line.rstrip() for line in _ESCAPES.sub("", plotext.build()).splitlines())
+    def draw() -> None:
+        plotext.plot_size(width, ROWS)
+        plotext.plot(curve.x, curve.y, marker="braille")
+        title = curve.metric
+        if exact is not None:
+            plotext.hline(exact)
+            title += f" (line: exact, {exact:.6g})"
+        plotext.title(title)
+        plotext.xlabel(curve.label)
+        if curve.label == "iteration":
+            _whole_numbers(curve.x)
+
+    return as_plain_text(draw)
 
 
 def _whole_numbers(x: list[float]) -> None:
