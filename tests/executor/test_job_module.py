@@ -40,7 +40,7 @@ class Bench:
         executor = BraketExecutor(local=True, cache_dir=str(self.place / "cache"), **settings)
         executor._task_stdout = self.stdout = io.StringIO()
         executor._task_stderr = self.stderr = io.StringIO()
-        self.task = {"dispatch_id": str(uuid.uuid4()), "node_id": 7}
+        self.task: dict[str, Any] = {"dispatch_id": str(uuid.uuid4()), "node_id": 7}
         return await executor.run(function, list(args), {}, self.task)
 
     async def job(self, region: str = "us-east-1") -> HybridJob:
