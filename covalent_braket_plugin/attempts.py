@@ -1,7 +1,8 @@
 """From a job to the end of its task: waited for, collected, and tried again where that is wanted.
 
 An attempt that failed for a reason that `retry_on` names is followed by another job for the same
-task, of the same payload, until `retries` are used up. Each attempt has keys, a job's name and a
+task, of the same payload, until `retries` are used up. One that saved checkpoints is followed by a
+job that goes on from them, where `resume_on` says so. Each attempt has keys, a job's name and a
 client token of its own; what became of the earlier ones stands below the electron's stderr.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +34,7 @@ from covalent_braket_plugin.monitoring.board import BOARD, Phase, newest
 from covalent_braket_plugin.monitoring.follower import News, news_in
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
-from covalent_braket_plugin.protocol import Keys, Task
+from covalent_braket_plugin.protocol import Keys, Place, Task
 from covalent_braket_plugin.threads import in_thread, uploading
 
 __all__ = ["finish"]
@@ -45,7 +47,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class _Way:
-    """What stays the same for all attempts at a task."""
+    """What stays the same for all attempts at a task, and what is noted of them.
+
+    Of attempts before this server's it is not known whether they went on from checkpoints.
+    """
 
     make: NewWorkMaker
     name: str
@@ -53,6 +58,7 @@ class _Way:
     nodes: Sequence[int]
     keep_handle: KeepHandle | None
     history: list[str] = field(default_factory=list)
+    resumed: list[int] = field(default_factory=list)
 
 
 async def finish(
@@ -159,18 +165,16 @@ def _report(collected: Collected) -> None:
 
 async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any] | None:
     """Make the next attempt's job; None if there is to be none."""
-    settings, job, keys = ctx.settings, collected.job, collected.keys
-    if job is None or keys is None or collected.kind not in settings.retry_on:
+    job, keys = collected.job, collected.keys
+    if job is None or keys is None:
+        return None
+    how = await _how(way, ctx, collected, job, keys.attempt)
+    if how is None:
         return None
     attempt = keys.attempt
-    if attempt > settings.retries:
-        return None
-    if collected.kind == "electron" and collected.spent is not None and collected.spent.refused:
-        return None  # its quantum tasks were stopped by max_cost: another would have less left
-    way.history.append(
-        f"Attempt {attempt} of {settings.retries + 1} failed: {collected.summary} [{job.arn}]"
-    )
-    log.warning("%s Trying again.", way.history[-1])
+    of = "" if ctx.settings.resume_on else f" of {ctx.settings.retries + 1}"
+    way.history.append(f"Attempt {attempt}{of} failed: {collected.summary} [{job.arn}]{how}")
+    log.warning("%s", way.history[-1])
     task = _task_of(job, attempt + 1)
     if shared.cancel_wanted(task.dispatch_id, way.nodes):
         return None
@@ -183,10 +187,54 @@ async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any
         return None
 
 
+async def _how(way: _Way, ctx: Context, collected: Collected, job: Job, attempt: int) -> str | None:
+    """Decide whether there is another attempt, and say how it begins; None if there is none."""
+    settings = ctx.settings
+    refused = collected.spent is not None and collected.spent.refused
+    if collected.kind == "electron" and refused:
+        return None  # its quantum tasks were stopped by max_cost: another would have less left
+    if collected.kind in settings.resume_on:
+        why_not = await _why_not_resumed(way, ctx, job, attempt)
+        if not why_not:
+            way.resumed.append(attempt)
+            return f" It goes on from its checkpoint, job {attempt + 1}."
+    if collected.kind in settings.retry_on and attempt - len(way.resumed) <= settings.retries:
+        return " Trying again."
+    if collected.kind in settings.resume_on:
+        text = f"It does not go on from a checkpoint: {why_not}"
+        log.warning("%s: %s", job.name, text)
+        await in_thread(collecting.add, collected, text)
+    return None
+
+
+async def _why_not_resumed(way: _Way, ctx: Context, job: Job, attempt: int) -> str:
+    """Say why an attempt is not gone on with; empty if it is."""
+    most = ctx.settings.resumes
+    if max(len(way.resumed), attempt - 1 - ctx.settings.retries) >= most:
+        return f"that was done {most} times already (`resumes`)."
+    since = job.started_at or job.created_at
+    saved = await in_thread(_saved_at, ctx, job)
+    # S3 gives whole seconds. What was restored before the job began is not written again.
+    if saved is None or (since is not None and saved < since.replace(microsecond=0)):
+        return "this attempt saved nothing new (`job.checkpoint.save`)."
+    return ""
+
+
+def _saved_at(ctx: Context, job: Job) -> datetime | None:
+    """Tell when the newest of a job's checkpoints was written; None if there is none."""
+    try:
+        return ctx.storage.changed_at(Place.of(job.checkpoints)) if job.checkpoints else None
+    except BraketPluginError as error:  # what came back is not lost for that
+        log.warning("The checkpoints of %s cannot be looked at: %s", job.arn, error)
+        return None
+
+
 async def _next_job(
     way: _Way, ctx: Context, staged: Keys, task: Task, before: Attempt
 ) -> dict[str, Any]:
-    node, note = (task.dispatch_id, task.node_id), f"attempt {task.attempt}"
+    resumed = task.attempt - 1 in way.resumed
+    note = f"{'goes on from its checkpoint, job' if resumed else 'attempt'} {task.attempt}"
+    node = task.dispatch_id, task.node_id
     phases.enter(*node, "staging", note=note, attempt=task.attempt, job_arn="", job_name="")
     BOARD.replace_metrics(*node, ())
     await in_thread(node_log.of(*node).append, f"[{way.history[-1]} Attempt {task.attempt}:]\n")

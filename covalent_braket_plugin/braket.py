@@ -472,6 +472,7 @@ async def _woken() -> None:
     """Covalent's server runs, and has loaded us."""
     from covalent_braket_plugin import reattach
 
+    covalent_compat.note_redispatches()
     covalent_compat.repair_ui(_config().get("repair_ui"))
     await reattach.wake(_config)
 
@@ -537,4 +538,5 @@ def _task_of(group: Group) -> Task:
     from covalent_braket_plugin.protocol import Task
 
     name = covalent_compat.lattice_name(group.dispatch_id)
-    return Task(group.dispatch_id, group.main.node_id, 1, group.main.name, name)
+    origin = covalent_compat.origin_of(group.dispatch_id)
+    return Task(group.dispatch_id, group.main.node_id, 1, group.main.name, name, origin)

@@ -66,6 +66,7 @@ class Collected:
         cleared: Whether nothing of it is needed in S3 any more.
         result_files: How many files the electron left as results; None if that is not known.
         spent: What was counted of its quantum tasks; None if nothing was.
+        checkpoints: How many files of checkpoints it had; 0 also if that is not known.
         job: Its job; None for Covalent's own steps, which run locally.
         keys: Where the task lies; None for those.
     """
@@ -79,6 +80,7 @@ class Collected:
     cleared: bool = True
     result_files: int | None = None
     spent: Counted | None = None
+    checkpoints: int = 0
     job: Job | None = None
     keys: Keys | None = None
 
@@ -185,6 +187,19 @@ def clear(ctx: Context, collected: Collected, nodes: Iterable[int] = ()) -> None
         known = set(collected.nodes).union(nodes)
         archive = collected.result_files == 0
         remove(ctx, collected.keys, known, record=False, archive=archive)
+        if not collected.kind and (collected.checkpoints or collected.keys.attempt > 1):
+            _clear_checkpoints(ctx, collected.keys, collected.job)
+
+
+def _clear_checkpoints(ctx: Context, keys: Keys, job: Job | None) -> None:
+    """Delete what a completed electron saved on its way: run once more, it begins anew."""
+    try:
+        job = ctx.jobs.describe(job.arn) if job is not None and not job.checkpoints else job
+        saved = keys.own_checkpoints(job.checkpoints) if job is not None else None
+        if saved is not None:
+            ctx.storage.remove_below(saved)
+    except BraketPluginError as error:
+        log.warning("The checkpoints of %s were not removed: %s", keys.uri(keys.base), error)
 
 
 @dataclass(frozen=True)
@@ -276,6 +291,7 @@ def _files(ctx: Context, found: _Found, place: Path, values: Mapping[int, Path])
         cleared=not kept,
         result_files=outcome.result_files if outcome else None,
         spent=outcome.spent if outcome else None,
+        checkpoints=outcome.checkpoints if outcome else 0,
         job=found.job,
         keys=found.keys,
     )

@@ -108,6 +108,7 @@ class Job(JobSummary):
         instance_count: On how many of them.
         hyperparameters: What it was given.
         reservation_arn: The reservation that it runs in; empty if none.
+        checkpoints: S3 URI of its checkpoints; empty without any.
         queue_position: Its place in Braket's queue, such as ``"7"`` or ``">15"``; empty if it is
             not queued.
     """
@@ -119,6 +120,7 @@ class Job(JobSummary):
     instance_count: int = 1
     hyperparameters: Mapping[str, str] = field(default_factory=dict)
     reservation_arn: str = ""
+    checkpoints: str = ""
     queue_position: str = ""
 
     @property
@@ -198,6 +200,7 @@ def job_of(found: Mapping[str, Any]) -> Job:
         instance_count=found.get("instanceConfig", {}).get("instanceCount", 1),
         hyperparameters=found.get("hyperParameters", {}),
         reservation_arn=_reservation(found.get("associations") or []),
+        checkpoints=found.get("checkpointConfig", {}).get("s3Uri", ""),
         queue_position=_position(found.get("queueInfo") or {}),
     )
 

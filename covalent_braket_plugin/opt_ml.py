@@ -9,13 +9,20 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import time
 from pathlib import Path
 from typing import Any
 
 from covalent_braket_plugin.errors import IntegrityError
 from covalent_braket_plugin.protocol import HP_MANIFEST
 
-__all__ = ["link_opt_braket", "other_host", "read_hyperparameters", "write_failure"]
+__all__ = [
+    "link_opt_braket",
+    "other_host",
+    "read_hyperparameters",
+    "seconds_since_start",
+    "write_failure",
+]
 
 MAX_FAILURE_CHARACTERS = 1000
 """Braket cuts a job's failure reason at 1024 characters (service model, GetJob)."""
@@ -78,6 +85,25 @@ def _hosts() -> tuple[str, list[str]]:
     hosts = config.get("hosts")
     names = [str(name) for name in hosts] if isinstance(hosts, list) else []
     return str(config.get("current_host") or ""), names
+
+
+def seconds_since_start() -> float:
+    """For how long the job's program has been running; 0 if the system does not tell.
+
+    In AWS's own images that program is AWS's, and has installed packages before it started us.
+    """
+    # A container's first process is its program, and leads our session.
+    return _age(1 if os.getsid(0) == 1 else os.getpid())
+
+
+def _age(pid: int) -> float:
+    """For how many seconds a process has been there (proc(5), field 22 of stat)."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+        began = int(fields[19]) / os.sysconf("SC_CLK_TCK")
+        return max(0.0, time.clock_gettime(time.CLOCK_BOOTTIME) - began)
+    except (OSError, ValueError, IndexError, AttributeError):
+        return 0.0
 
 
 def write_failure(reason: str) -> None:

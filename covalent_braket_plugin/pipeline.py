@@ -309,7 +309,10 @@ def prepare_again(
         ctx.storage.stage_worker(keys, worker, ctx.settings.kms_key_id or "")
     if before is not None:
         ctx = _showing_arguments(ctx, before.job.hyperparameters)
-    return Prepared(keys, _request(ctx, task, keys, sha256, manifest.inputs))
+    job_request = _request(ctx, task, keys, sha256, manifest.inputs)
+    if before is not None and before.job.checkpoints:  # also where nobody knows of a redispatch
+        job_request["checkpointConfig"]["s3Uri"] = before.job.checkpoints
+    return Prepared(keys, job_request)
 
 
 def _showing_arguments(ctx: Context, found: Group | Mapping[str, str]) -> Context:

@@ -18,13 +18,14 @@ One task lives under one S3 prefix::
 
 Beside the tasks, below the same prefix, lies what is not one attempt's alone::
 
-    {prefix}/checkpoints/{key}/    what Braket keeps in step with a job's checkpoint directory
-    {prefix}/inputs/{digest}/      local input data, once per content
-    {prefix}/inputs/{digest}.done  its commit mark, written last
+    {prefix}/checkpoints/{key}/saved/   what Braket keeps in step with a job's checkpoint directory
+    {prefix}/inputs/{digest}/           local input data, once per content
+    {prefix}/inputs/{digest}.done       its commit mark, written last
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -42,10 +43,12 @@ __all__ = [
     "HP_MANIFEST",
     "HP_MANIFEST_SHA256",
     "HP_PROTOCOL",
+    "HP_RUN",
     "INLINE_STREAM_BYTES",
     "MAX_LISTED_FILES",
     "OUT_OF_MEMORY",
     "PROTOCOL_VERSION",
+    "STOPPED",
     "Budget",
     "Call",
     "Counted",
@@ -57,11 +60,14 @@ __all__ = [
     "NodeOutcome",
     "Outcome",
     "Part",
+    "Place",
     "ResultFile",
     "Stream",
     "Task",
     "Versions",
+    "checkpoints_key",
     "image_versions",
+    "inputs_digest",
     "mismatches",
 ]
 
@@ -71,6 +77,10 @@ PROTOCOL_VERSION = 1
 HP_MANIFEST = "covalent_manifest"
 HP_MANIFEST_SHA256 = "covalent_manifest_sha256"
 HP_PROTOCOL = "covalent_protocol"
+HP_RUN = "covalent_run"
+"""What the worker is told about its job beside the manifest, as JSON: ``time_limit`` in seconds,
+and ``own_checkpoints``: whether its checkpoints are those of this electron alone. An older worker
+does without."""
 
 EXIT_OK = 0
 EXIT_ELECTRON_FAILED = 1
@@ -88,6 +98,10 @@ OUT_OF_MEMORY = "the kernel ended a process of the job because its memory was us
 """How an error's message says that there is proof of it."""
 
 
+STOPPED = "Stopped"
+"""Type of the error of an electron that stopped by itself before it was done (`job.stop`)."""
+
+
 @dataclass(frozen=True)
 class Task:
     """One thing that we run as one job.
@@ -98,6 +112,8 @@ class Task:
         attempt: Counted from 1.
         name: The electron's function name, for people.
         lattice_name: The workflow's name, for people; may be empty.
+        origin: The first in the chain of dispatches of which this one is a redispatch; empty if it
+            is none.
     """
 
     dispatch_id: str
@@ -105,6 +121,7 @@ class Task:
     attempt: int = 1
     name: str = "electron"
     lattice_name: str = ""
+    origin: str = ""
 
 
 @dataclass(frozen=True)
@@ -200,6 +217,68 @@ class Keys:
     def uri(self, key: str) -> str:
         """S3 URI of a key."""
         return f"s3://{self.bucket}/{key}"
+
+    @property
+    def place(self) -> Place:
+        """All that lies with the task."""
+        return Place(self.bucket, self.base)
+
+    def own_checkpoints(self, uri: str) -> Place | None:
+        """Find the checkpoints of the task's node, which no other node uses.
+
+        Args:
+            uri: What a job says of its checkpoints, which may be anything.
+
+        Returns:
+            None if they are not below the same prefix, of another node, or named by users.
+        """
+        match = re.fullmatch(r"((?:.+/)?)[^/]+/node-(\d+)/attempt-\d+", self.base)
+        if match is None:
+            return None
+        below = re.escape(f"s3://{self.bucket}/{match[1]}checkpoints/")
+        found = re.fullmatch(rf"{below}([^/]+/node-{match[2]}/saved)", uri)
+        return Place(self.bucket, f"{match[1]}checkpoints/{found[1]}") if found else None
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder in S3.
+
+    Attributes:
+        bucket: Bucket name.
+        key: Its key, without a trailing slash.
+    """
+
+    bucket: str
+    key: str
+
+    @classmethod
+    def of(cls, uri: str) -> Place:
+        """Read an S3 URI.
+
+        Raises:
+            IntegrityError: It is none.
+        """
+        match = re.fullmatch(r"s3://([^/]+)/(.*[^/])/*", uri)
+        if match is None:
+            raise IntegrityError(f"{uri!r} is not the S3 URI of a folder")
+        return cls(match[1], match[2])
+
+
+def checkpoints_key(prefix: str, task: Task, name: str | None) -> str:
+    """Place a task's checkpoints below ``prefix`` (which may be empty).
+
+    All attempts at a task share them, and the same node of redispatches; or whoever names them.
+    No such key begins with another: it is not known whether Braket takes it for a folder.
+
+    Args:
+        prefix: The setting `s3_prefix`.
+        task: The task.
+        name: The setting `checkpoint_key`.
+    """
+    own = f"{task.origin or task.dispatch_id}/node-{task.node_id}"
+    parts = [prefix.strip("/"), "checkpoints", f"named/{name}" if name else own, "saved"]
+    return "/".join(part for part in parts if part)
 
 
 @dataclass(frozen=True)
@@ -422,6 +501,25 @@ class Manifest:
         return record(cls, _load(data, "manifest"), "manifest")
 
 
+def inputs_digest(manifest: Manifest, hyperparameters: Mapping[str, str]) -> str:
+    """Digest what an electron works on: what was computed of other things is of no use to it.
+
+    Args:
+        manifest: Its manifest, for its arguments and its input data.
+        hyperparameters: Of its job; ours do not count.
+    """
+    ours = (HP_MANIFEST, HP_MANIFEST_SHA256, HP_PROTOCOL, HP_RUN)
+    given = {name: text for name, text in hyperparameters.items() if name not in ours}
+    data = [asdict(channel) for channel in manifest.inputs or ()]
+    said = [json.dumps([given, data], sort_keys=True)]
+    for call in manifest.calls:
+        named = [*enumerate(call.args), *sorted(call.kwargs.items())]
+        for name, item in named:
+            what = manifest.parts[item["part"]].sha256 if "part" in item else item["node"]
+            said.append(f"{call.node_id} {name} {what}")
+    return hashlib.sha256("\n".join(said).encode()).hexdigest()
+
+
 @dataclass(frozen=True)
 class ErrorData:
     """An exception as data; it never crosses as a pickle.
@@ -432,7 +530,8 @@ class ErrorData:
         traceback: The whole traceback as Python prints it, causes included.
         location: The user's own line, such as ``File "flow.py", line 12, in energy: ...``.
         phase: ``start``, ``fetch``, ``verify``, ``load``, ``bash``, ``pip``, ``call_before``,
-            ``electron``, ``call_after``, ``pickle``, ``upload``, ``terminated`` or ``killed``.
+            ``electron``, ``call_after``, ``pickle``, ``upload``, ``terminated``, ``time_limit`` (it
+            stopped by itself before) or ``killed``.
         node_id: The node that failed; None if it is not known, or the whole task failed.
         name: That node's function name.
     """

@@ -7,6 +7,7 @@ request, and Braket answers a repeated one with the job that exists already.
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -22,10 +23,12 @@ from covalent_braket_plugin.protocol import (
     HP_MANIFEST,
     HP_MANIFEST_SHA256,
     HP_PROTOCOL,
+    HP_RUN,
     PROTOCOL_VERSION,
     InputChannel,
     Keys,
     Task,
+    checkpoints_key,
 )
 from covalent_braket_plugin.settings import Settings, check
 from covalent_braket_plugin.settings.rules import Problem, tag_character
@@ -82,6 +85,11 @@ def create_job_request(
             HP_MANIFEST: keys.uri(keys.manifest),
             HP_MANIFEST_SHA256: manifest_sha256,
             HP_PROTOCOL: str(PROTOCOL_VERSION),
+            HP_RUN: _run(settings),
+        },
+        "checkpointConfig": {
+            "s3Uri": keys.uri(checkpoints_key(settings.s3_prefix, task, settings.checkpoint_key)),
+            "localPath": settings.checkpoint_local_path,
         },
         "stoppingCondition": {"maxRuntimeInSeconds": settings.time_limit},
         "tags": job_tags(task, settings, device_wanted),
@@ -106,6 +114,11 @@ def job_name(task: Task, template: str | None = None) -> str:
             half = JOB_NAME_LENGTH // 2
             return _slug(name[:half] + name[-half:])
     return name or "electron"
+
+
+def _run(settings: Settings) -> str:
+    own = settings.checkpoint_key is None
+    return json.dumps({"time_limit": settings.time_limit, "own_checkpoints": own})
 
 
 def client_token(task: Task) -> str:

@@ -28,10 +28,12 @@ from typing import Any
 
 from covalent_braket_plugin import budget, budget_hooks, payload, steps
 from covalent_braket_plugin.errors import BraketPluginError, CostLimitError
+from covalent_braket_plugin.job import stopping
 from covalent_braket_plugin.protocol import (
     EXIT_ELECTRON_FAILED,
     EXIT_OK,
     EXIT_WORKER_FAILED,
+    STOPPED,
     Call,
     ErrorData,
     Manifest,
@@ -178,8 +180,9 @@ def _leave_result(run: _Run, error: ErrorData | None) -> None:
         for call in run.manifest.calls
         if call.node_id not in done
     ]
+    stopped = error is not None and error.type == STOPPED
     outcome = Outcome(
-        status="failed" if error else "completed",
+        status="terminated" if stopped else "failed" if error else "completed",
         nodes=run.nodes + rest,
         error=error,
         seconds=run.seconds,
@@ -200,10 +203,14 @@ def _as_data(problem: BaseException, run: _Run) -> ErrorData:
         message=_text(lambda: _message(problem), object.__repr__(problem)),
         traceback=_text(lambda: _traceback(problem), "", MAX_TRACEBACK_CHARACTERS),
         location=_text(lambda: _location(problem), ""),
-        phase=run.phase,
+        phase=_stop_reason(problem) or run.phase,
         node_id=run.call.node_id if run.call else None,
         name=run.call.name if run.call else "",
     )
+
+
+def _stop_reason(problem: BaseException) -> str:
+    return stopping.reason() if isinstance(problem, stopping.Stopped) else ""
 
 
 def _text(make: Callable[[], str], default: str, most: int = MAX_MESSAGE_CHARACTERS) -> str:
@@ -223,7 +230,7 @@ def _cut(text: str, most: int) -> str:
 
 
 def _type_name(kind: type[BaseException]) -> str:
-    ours = issubclass(kind, (BraketPluginError, steps.StepFailedError))
+    ours = issubclass(kind, (BraketPluginError, steps.StepFailedError, stopping.Stopped))
     if ours or kind.__module__ in ("builtins", "__main__", __name__):
         return kind.__qualname__
     return f"{kind.__module__}.{kind.__qualname__}"
@@ -256,7 +263,8 @@ def _user_frames(problem: BaseException) -> TracebackType | None:
 
 
 _OWN_FILES = {
-    module.__file__ for module in (sys.modules[__name__], budget, budget_hooks, payload, steps)
+    module.__file__
+    for module in (sys.modules[__name__], budget, budget_hooks, payload, steps, stopping)
 }
 _PACKAGE_DIRS = frozenset({"site-packages", "dist-packages"})
 _LIBRARY_DIRS = tuple(

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from covalent_braket_plugin.aws import Clients, translated
 from covalent_braket_plugin.errors import (
@@ -24,7 +24,7 @@ from covalent_braket_plugin.errors import (
     TruncatedError,
     UnreachableError,
 )
-from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome
+from covalent_braket_plugin.protocol import Keys, Manifest, NodeOutcome, Outcome, Place
 
 __all__ = ["Storage", "encryption", "owned_by"]
 
@@ -384,8 +384,8 @@ class Storage:
             names.append(keys.model_archive)
         self._delete_objects(keys.bucket, names)
 
-    def remove_all(self, keys: Keys) -> list[str]:
-        """Delete all that lies with a task (ListObjectsV2), whoever put it there.
+    def remove_below(self, place: Place) -> list[str]:
+        """Delete all that lies in a place (ListObjectsV2), whoever put it there.
 
         Returns:
             The URIs of what was there.
@@ -393,15 +393,27 @@ class Storage:
         Raises:
             AwsError: S3 refused or did not answer.
         """
-        names: list[str] = []
-        # Where there is no bucket, nothing is left to delete.
+        names = [each["Key"] for each in self._list(place)]
+        for start in range(0, len(names), _DELETED_AT_ONCE):
+            self._delete_objects(place.bucket, names[start : start + _DELETED_AT_ONCE])
+        return [f"s3://{place.bucket}/{name}" for name in names]
+
+    def changed_at(self, place: Place) -> datetime | None:
+        """Tell when the newest object of a place was written (ListObjectsV2); None if it is empty.
+
+        Raises:
+            AwsError: S3 refused or did not answer.
+        """
+        return max((each["LastModified"] for each in self._list(place)), default=None)
+
+    def _list(self, place: Place) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        # Where there is no bucket, nothing is in it.
         with contextlib.suppress(NotFoundError), translated("ListObjectsV2"):
             pages = self.clients.s3.get_paginator("list_objects_v2")
-            for page in pages.paginate(Bucket=keys.bucket, Prefix=f"{keys.base}/"):
-                names += [each["Key"] for each in page.get("Contents", ())]
-        for start in range(0, len(names), _DELETED_AT_ONCE):
-            self._delete_objects(keys.bucket, names[start : start + _DELETED_AT_ONCE])
-        return [keys.uri(name) for name in names]
+            for page in pages.paginate(Bucket=place.bucket, Prefix=f"{place.key}/"):
+                found += page.get("Contents", ())
+        return found
 
     def _delete_objects(self, bucket: str, names: Iterable[str]) -> None:
         objects = [{"Key": name} for name in names]

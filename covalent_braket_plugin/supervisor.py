@@ -1,6 +1,7 @@
 """The electron's process, as the worker sees it: started, listened to, ended, and found dead.
 
-Told to stop, the electron is asked first; then all that it started is ended with it.
+Told to stop, the electron is asked first; then all that it started is ended with it. One that asks
+whether it shall stop (`job.should_stop`), or saves a checkpoint, gets more time.
 
 Its output goes on to the worker's own, which is the job's log, as it comes; a copy of each stream
 is kept for the outcome.
@@ -16,19 +17,24 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from covalent_braket_plugin import runtime
 from covalent_braket_plugin.descendants import adopt_orphans, end_descendants
+from covalent_braket_plugin.job import stopping
 from covalent_braket_plugin.protocol import OUT_OF_MEMORY, ErrorData
 
 __all__ = ["Ended", "how_it_ended", "supervise"]
 
 STOP_GRACE_SECONDS = 3.0
 """How long an electron may go on after SIGTERM. Braket promises no time at all, SageMaker 120 s."""
+
+SAVE_GRACE_SECONDS = 60.0
+"""How long one that asks whether it shall stop, or saves, may go on. In the rest of SageMaker's
+120 s what it leaves has to be uploaded."""
 
 KILL_SECONDS = 2.0
 """How long the electron's processes may take to be gone after SIGKILL."""
@@ -53,7 +59,9 @@ class Ended:
     out_of_memory: bool | None = None
 
 
-def supervise(directory: Path, stop_requested: Callable[[], bool]) -> Ended:
+def supervise(
+    directory: Path, stop_requested: Callable[[], bool], variables: Mapping[str, str] | None = None
+) -> Ended:
     """Run what a directory holds, passing its output on as it comes.
 
     Args:
@@ -61,13 +69,19 @@ def supervise(directory: Path, stop_requested: Callable[[], bool]) -> Ended:
             ``stderr.log``.
         stop_requested: Asked a few times a second; true ends the electron, and all
             other processes that this one has started.
+        variables: More environment variables for it.
     """
     adopt_orphans()
     kills = _oom_kills()
     command = [sys.executable, "-u", "-m", runtime.__name__, str(directory)]
+    environment = {**os.environ, stopping.RUN_VARIABLE: str(directory), **(variables or {})}
     with (
         subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+            command,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
         ) as child,
         _Streams(directory, child) as streams,
     ):
@@ -75,7 +89,7 @@ def supervise(directory: Path, stop_requested: Callable[[], bool]) -> Ended:
             streams.pump(0.2)
         stopped = stop_requested()
         if stopped:
-            _end(child, streams)
+            _end(directory, child, streams)
         streams.drain(DRAIN_SECONDS)
         now = _oom_kills()
         known = kills is not None and now is not None
@@ -159,14 +173,24 @@ def _counters() -> Iterator[Path]:
             yield from (root / group.lstrip("/") / name, root / name)
 
 
-def _end(child: subprocess.Popen[bytes], streams: _Streams) -> None:
+def _end(directory: Path, child: subprocess.Popen[bytes], streams: _Streams) -> None:
+    with contextlib.suppress(OSError):
+        (directory / stopping.STOP_FILE).touch()
     # No process group of its own: what ends the container's group must reach the electron too.
-    child.terminate()
-    deadline = time.monotonic() + STOP_GRACE_SECONDS
-    while child.poll() is None and time.monotonic() < deadline:
+    if not (directory / stopping.ASKS_FILE).exists():
+        child.terminate()
+    start = time.monotonic()
+    while child.poll() is None and time.monotonic() < start + _grace(directory):
         streams.pump(0.1)
     end_descendants(KILL_SECONDS)
     child.wait()
+
+
+def _grace(directory: Path) -> float:
+    """For how long a stopped electron may go on; it may be saving at this moment."""
+    marks = (stopping.ASKS_FILE, stopping.SAVING_FILE)
+    more = any((directory / mark).exists() for mark in marks)
+    return SAVE_GRACE_SECONDS if more else STOP_GRACE_SECONDS
 
 
 class _Streams:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import platform
 import shutil
@@ -31,6 +32,8 @@ from typing import Any, Literal
 
 from covalent_braket_plugin import __version__, budget, opt_ml, payload, runtime
 from covalent_braket_plugin.errors import BraketPluginError, DigestError, VersionMismatchError
+from covalent_braket_plugin.job.checkpoint import INPUTS_VARIABLE
+from covalent_braket_plugin.job.stopping import STOP_AT_VARIABLE
 from covalent_braket_plugin.protocol import (
     EXIT_ELECTRON_FAILED,
     EXIT_OK,
@@ -38,6 +41,7 @@ from covalent_braket_plugin.protocol import (
     EXIT_WORKER_FAILED,
     HP_MANIFEST,
     HP_MANIFEST_SHA256,
+    HP_RUN,
     INLINE_STREAM_BYTES,
     OUT_OF_MEMORY,
     ErrorData,
@@ -47,11 +51,17 @@ from covalent_braket_plugin.protocol import (
     Outcome,
     Stream,
     Versions,
+    inputs_digest,
     mismatches,
 )
 from covalent_braket_plugin.supervisor import Ended, how_it_ended, supervise
 
 __all__ = ["main"]
+
+STOP_EARLY_SHARE = 0.1
+STOP_EARLY_SECONDS = 5.0, 120.0
+"""How long before its time limit an electron is told to stop, as a share, at least and at most: its
+step has to end, it saves, and that is uploaded. It is half of a very short limit."""
 
 
 class _Terminated(BaseException):
@@ -177,7 +187,8 @@ def _work(job: _Job, hyperparameters: dict[str, str]) -> Outcome:
             _check_versions(job.manifest)
         with job.timed("run"):
             job.stop.raises = False
-            ended = supervise(job.directory, lambda: job.stop.requested)
+            variables = _variables(job.manifest, hyperparameters)
+            ended = supervise(job.directory, lambda: job.stop.requested, variables)
         return _outcome_of(job, ended)
     except Exception as error:
         job.stop.raises = False
@@ -198,6 +209,20 @@ def _fetch(job: _Job, sha256: str) -> Manifest:
     target = job.directory / runtime.PAYLOAD_FILE
     job.s3.download_file(job.keys.bucket, job.keys.payload, str(target))
     return Manifest.from_json(body)
+
+
+def _variables(manifest: Manifest, hyperparameters: dict[str, str]) -> dict[str, str]:
+    """Say to the electron what `job.checkpoint` and `job.should_stop` need to know."""
+    run = json.loads(hyperparameters.get(HP_RUN, "{}"))
+    inputs = inputs_digest(manifest, hyperparameters) if run.get("own_checkpoints") else ""
+    variables = {INPUTS_VARIABLE: inputs}
+    limit = float(run.get("time_limit", 0))
+    if limit:
+        least, most = STOP_EARLY_SECONDS
+        early = min(max(limit * STOP_EARLY_SHARE, least), most, limit / 2)
+        began = time.monotonic() - opt_ml.seconds_since_start()
+        variables[STOP_AT_VARIABLE] = str(began + limit - early)
+    return variables
 
 
 def _check_versions(manifest: Manifest) -> None:
@@ -292,7 +317,8 @@ def _upload(job: _Job, outcome: Outcome) -> None:
         nodes=nodes,
         stdout=_stream(job, "stdout", put),
         stderr=_stream(job, "stderr", put),
-        result_files=_count_result_files(),
+        result_files=_count_files("AMZN_BRAKET_JOB_RESULTS_DIR"),
+        checkpoints=_count_files("AMZN_BRAKET_CHECKPOINT_DIR"),
         spent=budget.counted(job.directory, job.manifest.budget if job.manifest else None),
         seconds={**outcome.seconds, "upload": round(time.monotonic() - start, 6)},
     )
@@ -325,8 +351,8 @@ def _stream(job: _Job, name: str, put: Callable[[Path, str], None]) -> Stream:
     return Stream(key=job.keys.stream(name), size=size)
 
 
-def _count_result_files() -> int:
-    directory = os.environ.get("AMZN_BRAKET_JOB_RESULTS_DIR", "")
+def _count_files(variable: str) -> int:
+    directory = os.environ.get(variable, "")
     if not directory:
         return 0
     return sum(len(files) for _, _, files in os.walk(directory))

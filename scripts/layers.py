@@ -48,14 +48,14 @@ ROOMS = {
     "steps": room(),
     "budget": room("errors protocol"),
     "budget_hooks": room("budget protocol"),
-    "runtime": room("budget budget_hooks errors protocol tobj payload steps", "cloudpickle"),
+    "runtime": room("budget budget_hooks errors job protocol tobj payload steps", "cloudpickle"),
     "descendants": room(),
-    "supervisor": room("protocol runtime descendants"),
+    "supervisor": room("job protocol runtime descendants"),
     "opt_ml": room("errors protocol"),
     "worker": room(
-        "__init__ budget errors protocol payload runtime supervisor opt_ml", "boto3 botocore"
+        "__init__ budget errors job protocol payload runtime supervisor opt_ml", "boto3 botocore"
     ),
-    "job": room("job errors", "braket botocore numpy pennylane"),
+    "job": room("job errors", "braket botocore cloudpickle numpy pennylane"),
     "job_start": room(),
     # What the dispatcher needs.
     "bundle": room(),

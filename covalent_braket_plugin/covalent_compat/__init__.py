@@ -8,9 +8,17 @@ server are loaded where they are used only.
 from __future__ import annotations
 
 from covalent_braket_plugin.covalent_compat.names import lattice_name, name_what_cannot_be_pickled
+from covalent_braket_plugin.covalent_compat.redispatches import note_redispatches, origin_of
 from covalent_braket_plugin.covalent_compat.server import when_up
 
-__all__ = ["lattice_name", "name_what_cannot_be_pickled", "repair_ui", "when_up"]
+__all__ = [
+    "lattice_name",
+    "name_what_cannot_be_pickled",
+    "note_redispatches",
+    "origin_of",
+    "repair_ui",
+    "when_up",
+]
 
 
 def repair_ui(wanted: object = None) -> None:

@@ -20,7 +20,7 @@ from typing import Any
 from covalent_braket_plugin.covalent_compat.release import checked_release
 from covalent_braket_plugin.covalent_compat.store import database_url
 
-__all__ = ["STARTED", "alone", "is_server", "when_up", "write_log"]
+__all__ = ["STARTED", "alone", "beside_database", "is_server", "when_up", "write_log"]
 
 STARTED = datetime.now(UTC)
 """Covalent loads us with its server: all dispatches of this process begin later."""
@@ -125,11 +125,20 @@ def alone() -> bool:
 
 
 def _lock_path(url: str) -> Path:
-    """Beside a database that is a file; else in Covalent's cache directory."""
+    return beside_database(url, "lock")
+
+
+def beside_database(url: str, kind: str) -> Path:
+    """Find a file of ours beside a database that is a file; else in Covalent's cache directory.
+
+    Args:
+        url: The database's URL.
+        kind: What the file is for.
+    """
     _, separator, file = url.partition(":///")
     if separator and Path(file).is_file():
-        return Path(f"{Path(file).resolve()}.braket-lock")
+        return Path(f"{Path(file).resolve()}.braket-{kind}")
     from covalent._shared_files.config import get_config
 
     mark = hashlib.sha256(url.encode()).hexdigest()[:16]
-    return Path(str(get_config("dispatcher.cache_dir"))) / f"braket-{mark}.lock"
+    return Path(str(get_config("dispatcher.cache_dir"))) / f"braket-{mark}.{kind}"

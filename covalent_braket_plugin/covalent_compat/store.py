@@ -19,6 +19,7 @@ __all__ = [
     "database_name",
     "database_url",
     "dispatches",
+    "in_status",
 ]
 
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
@@ -157,6 +158,19 @@ def argument_names(dispatch_id: str, node_id: int) -> list[str]:
     )
     with workflow_db.session() as session:
         return list(session.scalars(query))
+
+
+def in_status(dispatch_ids: Collection[str], statuses: Collection[str]) -> list[str]:
+    """Tell which of some dispatches have one of these statuses."""
+    from covalent_dispatcher._db.datastore import workflow_db
+    from covalent_dispatcher._db.models import Lattice
+    from sqlalchemy import select
+
+    query = select(Lattice.dispatch_id).where(
+        Lattice.dispatch_id.in_(dispatch_ids), Lattice.status.in_(statuses)
+    )
+    with workflow_db.session() as session:
+        return [str(each) for each in session.scalars(query).all()]
 
 
 def _read(session: Any, row: Any) -> Dispatch:

@@ -13,8 +13,9 @@ __all__ = ["advice", "missing"]
 _ADVICE = {
     FailureClass.OUT_OF_MEMORY: "take an instance with more memory (`classical_device`), or hold "
     "less at a time.",
-    FailureClass.TIME_LIMIT: "raise `time_limit` (seconds) on the executor, or do less in one "
-    "electron.",
+    FailureClass.TIME_LIMIT: "raise `time_limit` (seconds) on the executor, do less in one "
+    "electron, or have it save what it has (`job.checkpoint.save`) and go on in a further job "
+    "(`resume_on=['time_limit']`).",
     FailureClass.DEVICE: "take another device (`quantum_device`), or dispatch again when it is "
     "online; a retired one never will be. `covalent-braket doctor` shows its status.",
     FailureClass.IMAGE: "see that `ecr_image_uri` names an image that exists in this region, that "

@@ -15,7 +15,7 @@ from typing import Literal
 from covalent_braket_plugin.descriptions import Job
 from covalent_braket_plugin.errors import RejectedError
 from covalent_braket_plugin.failure.denied import aws_error_in, denied_in
-from covalent_braket_plugin.protocol import OUT_OF_MEMORY, ErrorData, Outcome
+from covalent_braket_plugin.protocol import OUT_OF_MEMORY, STOPPED, ErrorData, Outcome
 
 __all__ = ["FailureClass", "Kind", "class_of", "class_of_exception", "kind_of"]
 
@@ -139,6 +139,8 @@ def kind_of(outcome: Outcome | None, status: str, events: Collection[str]) -> Ki
     if "MAX_RUNTIME_EXCEEDED" in events:
         return "time_limit"
     error = outcome.error if outcome is not None else None
+    if by_itself := _stopped_by_itself(error):
+        return by_itself
     if error is None or outcome is None or outcome.status == "terminated":
         return "infrastructure"
     if error.type in _ENDS_OF_A_PROCESS:
@@ -146,6 +148,13 @@ def kind_of(outcome: Outcome | None, status: str, events: Collection[str]) -> Ki
     if error.phase == "load" or error.type in _ENVIRONMENT_ERRORS:
         return "environment"
     return "electron" if error.phase in _OWN_PHASES else "infrastructure"
+
+
+def _stopped_by_itself(error: ErrorData | None) -> Literal["", "electron", "time_limit"]:
+    """Tell of an electron that stopped before it was done whether its time limit made it do so."""
+    if error is None or error.type != STOPPED or error.phase == "terminated":
+        return ""
+    return "time_limit" if error.phase == "time_limit" else "electron"
 
 
 def class_of(
@@ -166,6 +175,8 @@ def class_of(
         return FailureClass.TIME_LIMIT
     if outcome is None:
         return _of_reason(job.failure_reason if job is not None else "")
+    if by_itself := _stopped_by_itself(outcome.error):
+        return FailureClass.YOUR_CODE if by_itself == "electron" else FailureClass.TIME_LIMIT
     if outcome.error is None or outcome.status == "terminated":
         return FailureClass.INFRASTRUCTURE
     return _of_error(outcome.error)

@@ -20,7 +20,7 @@ from covalent_braket_plugin.failure.phases import (
     seconds_text,
     worker_phases,
 )
-from covalent_braket_plugin.protocol import ErrorData, Keys, Outcome
+from covalent_braket_plugin.protocol import STOPPED, ErrorData, Keys, Outcome
 
 __all__ = [
     "console_link",
@@ -45,6 +45,7 @@ _PHASES = {
     "run": "while running the electron",
     "upload": "while uploading the result",
     "terminated": "when the job was stopped",
+    "time_limit": "shortly before its time limit",
     "killed": "when its process died",
 }
 
@@ -164,7 +165,8 @@ def _what_happened(job: Job | None, outcome: Outcome | None, name: str, node_id:
     if error is None:
         return f"{_call(own)} did not run, because an electron packed with it failed"
     where = _PHASES.get(error.phase, error.phase)
-    if outcome.status == "terminated" and error.phase != "terminated":
+    told = error.phase not in ("terminated", "time_limit") and error.type != STOPPED
+    if outcome.status == "terminated" and told:
         where += ", told to stop"
     said = f"{error.type}: {error.message}" if error.message else error.type
     failed = f"{_call(error.name or name)} failed {where}: {said}"

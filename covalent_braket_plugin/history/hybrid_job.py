@@ -293,9 +293,10 @@ class HybridJob(JobState):
         self.poll()
 
     def delete(self) -> list[str]:
-        """Delete what it has in S3: payload, value, record, streams and result files.
+        """Delete what it has in S3: payload, value, record, streams, result files, checkpoints.
 
-        Braket keeps the job itself, and its log; results of its quantum tasks stay too.
+        Checkpoints are those of its electron, with all its attempts; what a `checkpoint_key` names
+        stays. Braket keeps the job itself, and its log; results of its quantum tasks stay too.
 
         Returns:
             The S3 URIs of what was deleted; none if nothing was there any more.
@@ -314,7 +315,10 @@ class HybridJob(JobState):
                 "due: nothing is deleted."
             )
         self._ending = None
-        return self._ctx.storage.remove_all(keys)
+        storage = self._ctx.storage
+        saved = keys.own_checkpoints(self.description.checkpoints)
+        removed = storage.remove_below(keys.place)
+        return removed + (storage.remove_below(saved) if saved else [])
 
     def open(self) -> str:
         """Open the page of the AWS console that shows it, in a browser.

@@ -9,6 +9,7 @@ sensible answer: the same function runs in a notebook. Nothing heavy is imported
 from __future__ import annotations
 
 from covalent_braket_plugin.errors import NoDeviceError, ParallelError, QuantumTaskError
+from covalent_braket_plugin.job import checkpoint
 from covalent_braket_plugin.job.context import Context, context
 from covalent_braket_plugin.job.device import current_device, pennylane_device
 from covalent_braket_plugin.job.environment import describe_environment
@@ -19,6 +20,7 @@ from covalent_braket_plugin.job.metrics import log_metric
 from covalent_braket_plugin.job.parallel import run_parallel
 from covalent_braket_plugin.job.retry import run_with_retry
 from covalent_braket_plugin.job.status import update_status
+from covalent_braket_plugin.job.stopping import Stopped, seconds_left, should_stop, stop
 
 __all__ = [
     "Context",
@@ -26,6 +28,8 @@ __all__ = [
     "NoDeviceError",
     "ParallelError",
     "QuantumTaskError",
+    "Stopped",
+    "checkpoint",
     "context",
     "current_device",
     "describe_environment",
@@ -37,5 +41,8 @@ __all__ = [
     "run_parallel",
     "run_with_fallback",
     "run_with_retry",
+    "seconds_left",
+    "should_stop",
+    "stop",
     "update_status",
 ]

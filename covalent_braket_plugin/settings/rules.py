@@ -35,7 +35,7 @@ __all__ = [
 REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
 OUR_TAGS = 6
 """Tags of every job that are ours; AWS allows 50 a resource."""
-OUR_HYPERPARAMETERS = 4
+OUR_HYPERPARAMETERS = 5
 """Hyperparameters of every job that are ours; Braket allows 100 a job."""
 INPUT_CHANNELS = 20
 """So many a job takes (service model, CreateJob)."""

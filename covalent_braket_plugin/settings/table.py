@@ -381,7 +381,7 @@ class Settings:
         "values",
         "More hyperparameters for the job: text, numbers, true and false, lists and maps of them. "
         "In the electron `job.hyperparameters()` gives them back as they were. They are public.",
-        "at most 96; names up to 256 characters, values (as text or JSON) up to 2500",
+        "at most 95; names up to 256 characters, values (as text or JSON) up to 2500",
         rules.hyperparameters,
     )
     log_arguments: bool = _setting(

@@ -91,7 +91,7 @@ def test_random_names_make_requests_that_the_service_model_allows() -> None:
         {"s3_prefix": "p" * 512},
         {"s3_prefix": "/"},
         {"kms_key_id": "alias/mine"},
-        {"hyperparameters": {f"h{n}": "x" * 2500 for n in range(96)}},
+        {"hyperparameters": {f"h{n}": "x" * 2500 for n in range(95)}},
         {"tags": {f"t{n}": "v" * 256 for n in range(44)}},
         {"time_limit": 432000, "storage": 1, "instance_count": 2},
         {"quantum_device": "local:none/none"},
@@ -120,7 +120,8 @@ def test_the_request_says_what_the_settings_say() -> None:
             tags={"team": "blue"},
         ),
     )
-    base = f"s3://amazon-braket-us-east-1-123456789012/covalent/{DISPATCH}/node-3/attempt-1"
+    below = "s3://amazon-braket-us-east-1-123456789012/covalent"
+    base, checkpoints = f"{below}/{DISPATCH}/node-3/attempt-1", f"{below}/checkpoints"
     assert made == {
         "clientToken": client_token(Task(DISPATCH, 3, 1)),
         "jobName": "energy-0a1b2c3d4e5f-3-1",
@@ -138,6 +139,11 @@ def test_the_request_says_what_the_settings_say() -> None:
             "covalent_manifest": f"{base}/manifest.json",
             "covalent_manifest_sha256": "0" * 64,
             "covalent_protocol": "1",
+            "covalent_run": '{"time_limit": 60, "own_checkpoints": true}',
+        },
+        "checkpointConfig": {
+            "s3Uri": f"{checkpoints}/{DISPATCH}/node-3/saved",
+            "localPath": "/opt/jobs/checkpoints",
         },
         "stoppingCondition": {"maxRuntimeInSeconds": 60},
         "tags": {
