@@ -155,8 +155,8 @@ def test_sigterm_leaves_an_outcome_that_says_so(container: Make, tmp_path: Path)
     mark = tmp_path / "started"
 
     def endless(path: str) -> None:
-        Path(path).touch()
         print("started", flush=True)
+        Path(path).touch()
         time.sleep(60)
 
     job = container(endless, str(mark))
