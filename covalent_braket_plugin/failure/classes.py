@@ -54,7 +54,6 @@ _BY_TYPE: Mapping[str, FailureClass] = {
     "CostLimitError": FailureClass.COST_LIMIT,
     "ParallelCostError": FailureClass.COST_LIMIT,
     "NoDeviceError": FailureClass.DEVICE,
-    "QuantumTaskError": FailureClass.DEVICE,
     "SettingError": FailureClass.SETTINGS,
     "UnconfiguredError": FailureClass.SETTINGS,
     "VersionMismatchError": FailureClass.ENVIRONMENT,

@@ -13,7 +13,7 @@ from typing import Any
 
 from covalent_braket_plugin.errors import CostLimitError, ParallelCostError, ParallelError
 from covalent_braket_plugin.job.context import context
-from covalent_braket_plugin.job.device import current_device
+from covalent_braket_plugin.job.device import LOCAL, current_device
 from covalent_braket_plugin.job.quantum_task import Run, as_program, ready
 from covalent_braket_plugin.job.retry import pause, refused, transient
 
@@ -44,14 +44,18 @@ def run_parallel(
     SV1 and DM1 (50 in us-west-1 and eu-west-2), and all jobs of the account share it. A limit of
     `max_cost` holds for all of them together.
 
+    A local simulator works in this process, with all of its cores, and is not made for several
+    threads: on one, circuits are run one after the other. So are functions if the job's device is
+    local, or outside a job, unless `device` says that they use another.
+
     Args:
         circuits: What to run: circuits and other programs of the Braket SDK, OpenQASM as text, or
             functions without arguments, such as ``functools.partial(qnode, 0.1)``. A function
             should make one quantum task: it is called again if AWS refuses one as too many.
-        device: A device of the Braket SDK; `current_device` if not given. Functions need none.
+        device: A device of the Braket SDK; `current_device` if not given.
         shots: How often each is run. None: the device's default, which is exact results on a
             simulator, and 1000 on a QPU.
-        max_workers: How many at once, at most.
+        max_workers: How many at once, at most, on a device of AWS.
         base_seconds: The pause after a first refusal; it doubles, up to 60 s.
         **run_options: More for the device's ``run``, such as ``inputs={"theta": 0.1}``.
 
@@ -75,8 +79,9 @@ def run_parallel(
         else _Call(Run(device, each, shots, run_options).result, transient)
         for each in todo
     ]
-    slots = _Slots(max_workers, base_seconds)
-    with ThreadPoolExecutor(max_workers, thread_name_prefix="run_parallel") as pool:
+    at_once = max_workers if _elsewhere(device) else 1
+    slots = _Slots(at_once, base_seconds)
+    with ThreadPoolExecutor(at_once, thread_name_prefix="run_parallel") as pool:
         futures = [pool.submit(_patiently, call, slots, base_seconds) for call in calls]
         errors = _errors(futures)
     results = [None if n in errors else each.result() for n, each in enumerate(futures)]
@@ -101,6 +106,13 @@ class _Call:
 def _is_function(given: Any) -> bool:
     # A circuit of the SDK can be called, too: with values for its parameters.
     return callable(given) and not type(given).__module__.startswith("braket.")
+
+
+def _elsewhere(device: Any) -> bool:
+    """Whether circuits run on AWS, and not here."""
+    if device is None:
+        return not context().device_arn.startswith(LOCAL)
+    return hasattr(device, "aws_session")
 
 
 def _refused_task(error: BaseException) -> bool:

@@ -79,7 +79,18 @@ def test_openqasm_as_text_is_run() -> None:
     assert values(job.run_parallel([text], inputs={"t": 0.3})) == pytest.approx([math.cos(0.3)])
 
 
-def test_functions_need_no_device_and_no_more_run_at_once_than_wanted() -> None:
+def test_a_local_simulator_runs_large_circuits_one_after_the_other() -> None:
+    # It would end the whole process if two of its circuits ran at once in threads.
+    wide = Circuit().h(range(16)).rx(range(16), 0.3).expectation(Observable.X(), 0)
+    assert values(job.run_parallel([wide] * 4)) == pytest.approx([1.0] * 4)
+    calls = [lambda: LocalSimulator().run(wide).result()] * 4
+    assert values(job.run_parallel(calls)) == pytest.approx([1.0] * 4)
+
+
+def test_functions_need_no_device_and_no_more_run_at_once_than_wanted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AMZN_BRAKET_DEVICE_ARN", SV1)
     running, most, lock = 0, 0, threading.Lock()
 
     def one(number: int) -> int:

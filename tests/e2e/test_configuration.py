@@ -7,6 +7,7 @@ from typing import Any
 import covalent as ct
 import pytest
 
+from covalent_braket_plugin.job.hyperparameters import decode
 from tests.support.stage import Stage
 
 pytestmark = pytest.mark.e2e
@@ -90,3 +91,13 @@ def test_endpoint_that_does_not_answer_is_said(stage: Stage) -> None:
 def _configuration_is_put_back(stage: Stage) -> Any:
     yield
     stage.configure(local="true")
+
+
+def test_hyperparameters_of_the_file_keep_the_types_that_toml_gives_them(stage: Stage) -> None:
+    values = '{ steps = 3, rate = 0.1, label = "7", fast = true, sizes = [1, 2] }'
+    stage.configure(local="true", hyperparameters=values)
+    sent = job_of(stage, "braket")["hyperParameters"]
+    expected = {"steps": 3, "rate": 0.1, "label": "7", "fast": True, "sizes": [1, 2]}
+    assert decode(sent) == expected
+    own = ct.executor.BraketExecutor(hyperparameters={"steps": 4})
+    assert decode(job_of(stage, own)["hyperParameters"]) == {"steps": 4}
