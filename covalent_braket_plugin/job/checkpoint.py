@@ -77,8 +77,8 @@ def load(name: str = "checkpoint", *, allow_pickle: bool = False, default: Any =
     """Load the newest whole checkpoint of a name.
 
     A damaged one is left out with a warning, and the one before it is taken. One that was saved
-    with other arguments of the electron is not used either, unless the executor names it
-    (`checkpoint_key`).
+    with other arguments, hyperparameters or input data of the electron is not used either, unless
+    the executor names it (`checkpoint_key`).
 
     Args:
         name: Its name.
@@ -96,9 +96,9 @@ def load(name: str = "checkpoint", *, allow_pickle: bool = False, default: Any =
     inputs = os.environ.get(INPUTS_VARIABLE, "")
     if inputs and newest.inputs and newest.inputs != inputs:
         warnings.warn(
-            f"The checkpoint {name!r} was saved by this electron with other arguments: it is not "
-            "used, and the work begins anew. To go on with it all the same, set `checkpoint_key` "
-            "on the executor of both.",
+            f"The checkpoint {name!r} was saved by this electron with other arguments, "
+            "hyperparameters or input data: it is not used, and the work begins anew. To go on "
+            "with it all the same, set `checkpoint_key` on the executor of both.",
             stacklevel=2,
         )
         return default

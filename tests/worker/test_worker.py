@@ -406,3 +406,102 @@ def test_stop_that_reaches_the_electron_too_is_terminated(
     process.communicate(timeout=20)
     assert process.returncode == 143
     assert job.outcome().status == "terminated"
+
+
+@pytest.mark.slow
+def test_electron_that_asks_is_told_to_stop_and_gets_time_to_save(
+    container: Make, tmp_path: Path
+) -> None:
+    mark = tmp_path / "started"
+
+    def saves_at_the_end(path: str) -> None:
+        from covalent_braket_plugin import job
+
+        while not job.should_stop():
+            Path(path).touch()
+            time.sleep(0.05)
+        time.sleep(4)  # longer than an electron gets that does not ask
+        job.checkpoint.save("all of it")
+        job.stop("saved")
+
+    job = container(saves_at_the_end, str(mark))
+    kept = tmp_path / "kept"
+    job.environment["AMZN_BRAKET_CHECKPOINT_DIR"] = str(kept)
+    process = job.start()
+    eventually(mark.exists)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    outcome = job.outcome()
+    assert (outcome.status, outcome.checkpoints) == ("terminated", 1)
+    assert outcome.error is not None
+    assert (outcome.error.type, outcome.error.phase) == ("Stopped", "terminated")
+    assert [path.name for path in kept.iterdir()] == ["checkpoint.ckpt"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("group", [False, True])
+def test_checkpoint_that_is_being_saved_is_finished_before_the_electron_ends(
+    container: Make, tmp_path: Path, group: bool
+) -> None:
+    kept = tmp_path / "kept"
+
+    class Slow:
+        def __reduce__(self) -> tuple[type[int], tuple[int]]:
+            (kept.parent / "saving").touch()
+            time.sleep(4)
+            return int, (7,)
+
+    def saves() -> None:
+        from covalent_braket_plugin import job
+
+        job.checkpoint.save([Slow()], allow_pickle=True)
+        time.sleep(60)
+
+    job = container(saves)
+    job.environment["AMZN_BRAKET_CHECKPOINT_DIR"] = str(kept)
+    process = job.start(own_group=True)
+    eventually((tmp_path / "saving").exists)
+    start = time.monotonic()
+    (os.killpg if group else os.kill)(process.pid, signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 143
+    assert time.monotonic() - start < 15  # it was not left to sleep
+    assert [path.name for path in kept.iterdir()] == ["checkpoint.ckpt"]
+    assert job.outcome().status == "terminated"
+
+
+def test_value_of_an_electron_that_was_told_to_stop_counts(container: Make, tmp_path: Path) -> None:
+    def returns_when_asked(path: str) -> str:
+        from covalent_braket_plugin import job
+
+        while not job.should_stop():
+            Path(path).touch()
+            time.sleep(0.05)
+        return "all of it"
+
+    job = container(returns_when_asked, str(tmp_path / "started"))
+    process = job.start()
+    eventually((tmp_path / "started").exists)
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert job.outcome().status == "completed"
+
+
+@pytest.mark.slow
+def test_electron_is_told_of_its_time_limit_before_it_comes(container: Make) -> None:
+    def waits() -> float | None:
+        from covalent_braket_plugin import job
+
+        left = job.seconds_left()
+        while not job.should_stop():
+            time.sleep(0.05)
+        return left
+
+    job = container(waits)
+    told = json.loads((job.root / "input/config/hyperparameters.json").read_text())
+    job.give({**told, "covalent_run": json.dumps({"time_limit": 8})})
+    start = time.monotonic()
+    assert job.run()[0] == 0
+    assert 2 < time.monotonic() - start < 8
