@@ -26,6 +26,7 @@ The tree::
     │   ├── ConflictError       the resource is in a state that does not allow the call
     │   ├── RejectedError       the request breaks a rule of the service
     │   ├── DeviceError         the quantum device is offline or retired
+    │   │   └── DeviceUnavailableError  none can be used, and none is to be waited for
     │   └── UnreachableError    no answer: network, DNS, time-out, or a fault of the service
     ├── QuantumTaskError        a quantum task ended without a result
     ├── ParallelError           some circuits failed; it has what the others gave
@@ -61,6 +62,7 @@ __all__ = [
     "CredentialsError",
     "DeployError",
     "DeviceError",
+    "DeviceUnavailableError",
     "DigestError",
     "ImageError",
     "IntegrityError",
@@ -248,6 +250,10 @@ class RejectedError(AwsError):
 
 class DeviceError(AwsError):
     """The quantum device is offline or retired."""
+
+
+class DeviceUnavailableError(DeviceError):
+    """No device that an electron may have can be used, or not soon enough; nothing was sent."""
 
 
 class UnreachableError(AwsError):

@@ -88,7 +88,7 @@ ROOMS = {
     "scheduler": room("errors pace quotas slots telling turns"),
     "patience": room("errors", "tenacity"),
     # Devices by name, whether they can be used now, and which one an electron gets.
-    "devices": room("aws devices errors remembered settings"),
+    "devices": room("aws devices errors pace remembered settings"),
     "packing": room("errors protocol tobj payload"),
     "arguments": room("errors packing settings tobj"),
     "remembered": room(),

@@ -16,6 +16,7 @@ from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.costs import estimate as estimating
 from covalent_braket_plugin.costs.parts import total
 from covalent_braket_plugin.costs.prices import prices
+from covalent_braket_plugin.devices.catalogue import located
 from covalent_braket_plugin.settings import Settings, check_complete, region_of_device
 
 __all__ = ["estimate"]
@@ -30,7 +31,7 @@ LOCAL_REGION = "us-east-1"
 Examples:
   covalent-braket estimate --set time_limit=3600
   covalent-braket estimate --tasks 100 --seconds 10
-  covalent-braket estimate --tasks 20 --shots 1000 --set quantum_device=$DEVICE
+  covalent-braket estimate --tasks 20 --shots 1000 --set quantum_device=Garnet
 """,
 )
 @click.option("--tasks", type=click.IntRange(0), default=0, help="How many quantum tasks it makes.")
@@ -54,6 +55,7 @@ def estimate(
     """
     settings = gather(assignments, config, no_config).resolve()
     check_complete(settings)
+    settings = located(settings)
     region, known = _region(settings), prices()
     found = estimating.estimate(settings, region, known, estimating.Plan(tasks, shots, seconds))
     if as_json:

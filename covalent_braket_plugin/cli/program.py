@@ -9,6 +9,7 @@ import click
 from covalent_braket_plugin import __version__, local_endpoint
 from covalent_braket_plugin.cli.cost import cost
 from covalent_braket_plugin.cli.deploy import deploy
+from covalent_braket_plugin.cli.devices import devices
 from covalent_braket_plugin.cli.doctor import doctor
 from covalent_braket_plugin.cli.estimate import estimate
 from covalent_braket_plugin.cli.execute import execute, executions
@@ -71,6 +72,7 @@ Examples:
   covalent-braket jobs list               jobs and what became of them
   covalent-braket jobs show 2f6c61f7:0    one job: why it failed, how long it took, its cost
   covalent-braket logs 2f6c61f7:0 -f      its log, as it grows
+  covalent-braket devices                 quantum devices, and which can be used now
   covalent-braket estimate --tasks 10     what an electron may cost
   covalent-braket cost DISPATCH           what a dispatch has cost
   covalent-braket image build             an image of your own for jobs
@@ -91,6 +93,7 @@ main.add_command(executions)
 main.add_command(jobs)
 main.add_command(logs)
 main.add_command(deploy)
+main.add_command(devices)
 main.add_command(doctor)
 main.add_command(policy)
 main.add_command(image)

@@ -18,6 +18,7 @@ from covalent_braket_plugin.cli.sources import (
 )
 from covalent_braket_plugin.costs import limits
 from covalent_braket_plugin.costs.prices import at_hand
+from covalent_braket_plugin.devices.catalogue import located
 from covalent_braket_plugin.errors import LocalBraketError
 from covalent_braket_plugin.permissions import DEFAULT_ROLE_NAME
 from covalent_braket_plugin.protocol import Keys, Task
@@ -69,7 +70,7 @@ def render(
 def _complete(settings: Settings) -> tuple[Settings, str]:
     """Fill in the region from AWS's own configuration files, and tell the partition.
 
-    No call leaves the machine.
+    No call leaves the machine, unless a device is named that Braket has to look up.
     """
     if settings.local and settings.endpoint_url is None:
         raise LocalBraketError(
@@ -77,6 +78,7 @@ def _complete(settings: Settings) -> tuple[Settings, str]:
             "Start it with: covalent-braket local start"
         )
     check_complete(settings)
+    settings = located(settings)
     clients = clients_for(settings)
     return with_region(settings, clients.region), clients.partition
 

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from covalent_braket_plugin.devices.availability import Availability, local_time, needs_a_look
 from covalent_braket_plugin.devices.lookout import Ask, Lookout
 from covalent_braket_plugin.devices.retired import retirement
-from covalent_braket_plugin.errors import DeviceError, SettingError
+from covalent_braket_plugin.errors import DeviceError, DeviceUnavailableError, SettingError
+from covalent_braket_plugin.pace import sleep_or
 from covalent_braket_plugin.settings import Settings
 
-__all__ = ["LONG_WAIT", "Chosen", "Picker", "Waits"]
+__all__ = ["LONG_WAIT", "Chosen", "Picker", "Waits", "span"]
 
+SHORTEST_PAUSE_SECONDS = 0.05
 LONG_WAIT = timedelta(hours=1)
 """Whoever has to wait so long is warned."""
 
@@ -64,6 +66,7 @@ class Picker:
         told: Is told what is waited for, each time it is looked again.
         withdrawn: Set if the electron is cancelled.
         clock: Seconds, monotonic.
+        sleep: Waits a number of seconds.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class Picker:
         told: Callable[[Waits], None],
         withdrawn: asyncio.Event,
         clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._wanted = settings.quantum_device
         self._policy = settings.if_device_unavailable
@@ -88,7 +92,9 @@ class Picker:
         self._told = told
         self._withdrawn = withdrawn
         self._clock = clock
+        self._sleep = sleep
         self._since: float | None = None
+        self._refused: set[str] = set()
         self.chosen = Chosen(self._wanted, self._wanted, region)
 
     async def pick(self) -> Chosen | None:
@@ -99,7 +105,8 @@ class Picker:
 
         Raises:
             SettingError: A device is retired, or not known.
-            DeviceError: None can be used, and it is not to be waited for, or not any longer.
+            DeviceUnavailableError: None can be used, and it is not to be waited for, or not any
+                longer.
             AwsError: Braket cannot be asked.
         """
         while not self._withdrawn.is_set():
@@ -121,10 +128,11 @@ class Picker:
         """
         if error.code != "DeviceOfflineException" or self._policy == "fail" or self._reserved:
             raise error
+        self._refused.add(self.chosen.arn)
         self._lookout.refused(self.chosen.arn)
 
     async def _judged(self, arn: str) -> Availability:
-        if self._reserved or not needs_a_look(arn):
+        if self._reserved or not (needs_a_look(arn) or arn in self._refused):
             return Availability(True)
         seen = await self._lookout.look(arn, self._ask)
         if seen.state is not None and seen.state.status == "RETIRED":
@@ -148,7 +156,7 @@ class Picker:
         if verdict.opens is None:
             return verdict.why
         wait = verdict.opens - self._lookout.now()
-        return f"{verdict.why}, which opens {local_time(verdict.opens)} (in {_span(wait)})"
+        return f"{verdict.why}, which opens {local_time(verdict.opens)} (in {span(wait)})"
 
     async def _pause(self, problems: dict[str, Availability]) -> None:
         text = self._why(problems)
@@ -165,10 +173,7 @@ class Picker:
             raise _unavailable(f"{text}: later than max_device_wait={self._longest:g} s allows.")
         self._told(Waits(text, wait is None or wait >= LONG_WAIT))
         pause = min(left, *(self._lookout.due_in(arn) for arn in problems))
-        try:
-            await asyncio.wait_for(self._withdrawn.wait(), max(pause, 0.05))
-        except TimeoutError:
-            return
+        await sleep_or(self._withdrawn, max(pause, SHORTEST_PAUSE_SECONDS), self._sleep)
 
     @staticmethod
     def _first_opening(problems: dict[str, Availability]) -> datetime | None:
@@ -177,15 +182,16 @@ class Picker:
         return None if None in openings else min(each for each in openings if each is not None)
 
 
-def _unavailable(why: str) -> DeviceError:
+def _unavailable(why: str) -> DeviceUnavailableError:
     fix = (
         "Set if_device_unavailable to 'wait' or 'fallback', give it longer (max_device_wait), or "
         "take another quantum_device. `covalent-braket devices` shows how they are."
     )
-    return DeviceError(f"{why} Nothing was submitted. {fix}")
+    return DeviceUnavailableError(f"{why} Nothing was submitted. {fix}")
 
 
-def _span(wait: timedelta) -> str:
+def span(wait: timedelta) -> str:
+    """Write how long that is, roughly: ``14 h``."""
     minutes = max(0, round(wait.total_seconds() / 60))
     if minutes < 120:
         return f"{minutes} min"

@@ -17,7 +17,7 @@ _ADVICE = {
     "electron, or have it save what it has (`job.checkpoint.save`) and go on in a further job "
     "(`resume_on=['time_limit']`).",
     FailureClass.DEVICE: "take another device (`quantum_device`), or dispatch again when it is "
-    "online; a retired one never will be. `covalent-braket doctor` shows its status.",
+    "online; a retired one never will be. `covalent-braket devices` shows how they are.",
     FailureClass.IMAGE: "see that `ecr_image_uri` names an image that exists in this region, that "
     "the job's role may pull and that has our worker as its entry point: `covalent-braket doctor` "
     "looks, `covalent-braket image build` makes one. Unset, AWS's own image is used.",

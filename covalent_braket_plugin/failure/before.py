@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from covalent_braket_plugin.errors import (
     BraketPluginError,
+    DeviceUnavailableError,
     LocalBraketError,
     QueueTimeoutError,
     SettingError,
@@ -14,7 +15,13 @@ from covalent_braket_plugin.failure.classes import FailureClass, class_of_except
 
 __all__ = ["explained"]
 
-_NAMES_THE_WAY_OUT = (SettingError, UnconfiguredError, LocalBraketError, QueueTimeoutError)
+_NAMES_THE_WAY_OUT = (
+    SettingError,
+    UnconfiguredError,
+    LocalBraketError,
+    QueueTimeoutError,
+    DeviceUnavailableError,
+)
 _LABELS = tuple(f"{each}: " for each in FailureClass)
 
 

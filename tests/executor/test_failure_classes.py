@@ -85,7 +85,19 @@ async def test_device_that_is_offline_when_the_electron_asks_for_it(
 
 
 async def test_device_that_is_offline_when_the_job_is_made(failing: Failing, offline: str) -> None:
-    lines = await failing(nothing, quantum_device=offline, max_cost=None)
+    policy = {"if_device_unavailable": "fail", "max_cost": None}
+    lines = await failing(nothing, quantum_device=offline, **policy)
+    assert lines[0].startswith("Device: ")
+    assert "is OFFLINE, and if_device_unavailable is 'fail'. Nothing was submitted." in lines[0]
+    assert "another quantum_device" in lines[0]
+
+
+async def test_device_that_goes_offline_at_the_last_moment(
+    failing: Failing, local_braket: BraketServer
+) -> None:
+    fault = {"kind": "error", "code": "DeviceOfflineException", "status": 424, "times": 1}
+    local_braket.faults({"operation": "CreateJob", **fault})
+    lines = await failing(nothing, if_device_unavailable="fail")
     assert lines[0].startswith("Device: CreateJob was refused: DeviceOfflineException")
     assert "another device" in said(lines, "What to do")
 
