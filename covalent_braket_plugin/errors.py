@@ -42,6 +42,7 @@ The tree::
     ├── NoServerError           Covalent's server does not answer
     ├── LocalBraketError        the local Braket could not be started, found or stopped
     ├── ImageError              an image cannot be built, pushed or used, or no engine answers
+    ├── MissingPackageError     a package of others is needed, and not installed
     ├── PlotError               metrics cannot be drawn
     └── DeployError             Terraform is missing, or could not do what it was to do
 
@@ -70,6 +71,7 @@ __all__ = [
     "JobFailedError",
     "JobNotEndedError",
     "LocalBraketError",
+    "MissingPackageError",
     "NoDeviceError",
     "NoOutcomeError",
     "NoServerError",
@@ -355,6 +357,10 @@ class LocalBraketError(BraketPluginError):
 
 class ImageError(BraketPluginError):
     """An image cannot be built, pushed or used, or no container engine answers."""
+
+
+class MissingPackageError(BraketPluginError):
+    """A package of others is needed for this and is not installed; the text names it."""
 
 
 class PlotError(BraketPluginError):

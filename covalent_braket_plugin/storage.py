@@ -371,7 +371,7 @@ class Storage:
             keys: Where the task lies.
             nodes: Its nodes.
             record: Also the outcome and long streams: all that will be known of what became of it.
-            archive: Also the archive that Braket makes of the electron's result files.
+            archive: Also the archives of the electron's result files, Braket's and the worker's.
 
         Raises:
             AwsError: S3 refused or did not answer.
@@ -381,7 +381,7 @@ class Storage:
         if record:
             names += [keys.outcome, keys.stream("stdout"), keys.stream("stderr")]
         if archive:
-            names.append(keys.model_archive)
+            names += [keys.model_archive, keys.results]
         self._delete_objects(keys.bucket, names)
 
     def remove_below(self, place: Place) -> list[str]:

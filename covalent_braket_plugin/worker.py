@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import math
 import os
 import platform
 import shutil
@@ -32,6 +33,7 @@ from typing import Any, Literal
 
 from covalent_braket_plugin import __version__, budget, opt_ml, payload, runtime
 from covalent_braket_plugin.errors import BraketPluginError, DigestError, VersionMismatchError
+from covalent_braket_plugin.job import result_files
 from covalent_braket_plugin.job.checkpoint import INPUTS_VARIABLE
 from covalent_braket_plugin.job.stopping import STOP_AT_VARIABLE
 from covalent_braket_plugin.protocol import (
@@ -43,12 +45,14 @@ from covalent_braket_plugin.protocol import (
     HP_MANIFEST_SHA256,
     HP_RUN,
     INLINE_STREAM_BYTES,
+    MAX_LISTED_FILES,
     OUT_OF_MEMORY,
     ErrorData,
     Keys,
     Manifest,
     NodeOutcome,
     Outcome,
+    ResultFile,
     Stream,
     Versions,
     inputs_digest,
@@ -62,6 +66,13 @@ STOP_EARLY_SHARE = 0.1
 STOP_EARLY_SECONDS = 5.0, 120.0
 """How long before its time limit an electron is told to stop, as a share, at least and at most: its
 step has to end, it saves, and that is uploaded. It is half of a very short limit."""
+
+RESULTS_PART_BYTES = 32 * 1024 * 1024
+"""S3 takes 10,000 parts of one upload: more than any instance's disk is usually made for."""
+
+TERMINATED_RESULTS_SECONDS = 60.0
+"""How long the upload of result files may take once we were told to stop: SageMaker ends a training
+job 120 s after it (docs.aws.amazon.com/sagemaker/latest/APIReference/API_StopTrainingJob.html)."""
 
 
 class _Terminated(BaseException):
@@ -287,7 +298,7 @@ def _failed(
 def _conclude(job: _Job, outcome: Outcome) -> int:
     """Upload, values first and ``outcome.json`` last, and say the same to Braket."""
     try:
-        _upload(job, outcome)
+        outcome = _upload(job, outcome)
     except Exception as error:
         traceback.print_exc()
         opt_ml.write_failure(f"The outcome could not be uploaded: {type(error).__name__}: {error}")
@@ -296,12 +307,13 @@ def _conclude(job: _Job, outcome: Outcome) -> int:
         opt_ml.write_failure(f"{outcome.error.type}: {outcome.error.message}")
         if outcome.error.traceback:
             sys.stderr.write(outcome.error.traceback)
+    _keep_result_files(job, outcome)
     if outcome.status == "terminated":
         return EXIT_TERMINATED
     return EXIT_OK if outcome.error is None else EXIT_ELECTRON_FAILED
 
 
-def _upload(job: _Job, outcome: Outcome) -> None:
+def _upload(job: _Job, outcome: Outcome) -> Outcome:
     start = time.monotonic()
     put = _uploader(job)
     nodes = []
@@ -317,13 +329,14 @@ def _upload(job: _Job, outcome: Outcome) -> None:
         nodes=nodes,
         stdout=_stream(job, "stdout", put),
         stderr=_stream(job, "stderr", put),
-        result_files=_count_files("AMZN_BRAKET_JOB_RESULTS_DIR"),
         checkpoints=_count_files("AMZN_BRAKET_CHECKPOINT_DIR"),
         spent=budget.counted(job.directory, job.manifest.budget if job.manifest else None),
         seconds={**outcome.seconds, "upload": round(time.monotonic() - start, 6)},
+        **_result_files(),
     )
     extra = _encryption(job)
     job.s3.put_object(Bucket=job.keys.bucket, Key=job.keys.outcome, Body=outcome.to_json(), **extra)
+    return outcome
 
 
 def _uploader(job: _Job) -> Callable[[Path, str], None]:
@@ -356,6 +369,33 @@ def _count_files(variable: str) -> int:
     if not directory:
         return 0
     return sum(len(files) for _, _, files in os.walk(directory))
+
+
+def _result_files() -> dict[str, Any]:
+    """What the outcome says of the electron's result files."""
+    count, listed = result_files.found()
+    files = [ResultFile(name, size) for name, size in listed[:MAX_LISTED_FILES]]
+    return {"result_files": count, "files": files or None}
+
+
+def _keep_result_files(job: _Job, outcome: Outcome) -> None:
+    """Upload the result files of an electron that did not complete; never fails.
+
+    Braket uploads those of jobs that end well; of others it does not say so. The outcome is there
+    by then, whatever happens here.
+    """
+    if outcome.status == "completed" or not outcome.result_files:
+        return
+    seconds = TERMINATED_RESULTS_SECONDS if outcome.status == "terminated" else math.inf
+    try:
+        from boto3.s3.transfer import TransferConfig
+
+        config = TransferConfig(multipart_chunksize=RESULTS_PART_BYTES, max_concurrency=2)
+        with result_files.packed(seconds) as archive:
+            where = job.keys.bucket, job.keys.results
+            job.s3.upload_fileobj(archive, *where, ExtraArgs=_encryption(job), Config=config)
+    except Exception as error:
+        sys.stderr.write(f"The result files could not be kept: {type(error).__name__}: {error}\n")
 
 
 if __name__ == "__main__":

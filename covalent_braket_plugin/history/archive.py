@@ -1,7 +1,8 @@
-"""Files of a job's ``model.tar.gz``, which anybody may have packed: read with care, never trusted.
+"""Files of a job's archive of result files, which anybody may have packed: read with care.
 
-It is read as a stream, whatever it claims: at most so many bytes and files; links, devices and
-names that lead out of the directory are passed over, and a warning says so.
+It is read as a stream, no further than needed, whatever it claims: at most so many bytes and
+files; links, devices and names that lead out of the directory are passed over, and a warning says
+so.
 """
 
 from __future__ import annotations
@@ -13,12 +14,16 @@ import tarfile
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import IO, NamedTuple
+from typing import IO, BinaryIO, NamedTuple
 
 from covalent_braket_plugin.errors import IntegrityError
 
-__all__ = ["ArtifactFile", "extract", "listed", "read"]
+__all__ = ["ArtifactFile", "Source", "chosen", "extract", "is_pattern", "listed", "read"]
+
+Source = Path | BinaryIO
+"""An archive: its file, or what reads it."""
 
 MAX_FILES = 10_000
 MAX_HEADER_BYTES = 64 * 1024
@@ -49,7 +54,7 @@ class ArtifactFile(NamedTuple):
     size: int
 
 
-def listed(archive: Path, max_bytes: int) -> list[ArtifactFile]:
+def listed(archive: Source, max_bytes: int) -> list[ArtifactFile]:
     """List the files of an archive.
 
     Raises:
@@ -58,49 +63,85 @@ def listed(archive: Path, max_bytes: int) -> list[ArtifactFile]:
     return [file for file, _ in _files(archive, max_bytes)]
 
 
-def read(archive: Path, max_bytes: int, names: Collection[str] = ()) -> Iterator[tuple[str, bytes]]:
+def is_pattern(name: str) -> bool:
+    """Whether a name may mean several files: ``*`` stands for anything, ``?`` for a character."""
+    return any(character in name for character in "*?[")
+
+
+def chosen(name: str, names: Collection[str]) -> bool:
+    """Whether a file is one of those that are wanted: by name or pattern; none: all."""
+    return not names or name in names or any(fnmatchcase(name, each) for each in names)
+
+
+def read(
+    archive: Source, max_bytes: int, names: Collection[str] = ()
+) -> Iterator[tuple[str, bytes]]:
     """Read files of an archive into memory, one after the other.
 
     Args:
-        archive: The file.
+        archive: The file, or what reads it.
         max_bytes: Give up if it unpacks to more.
-        names: Those that are wanted; none: all.
+        names: Those that are wanted, also as patterns; none: all. When all that are named in full
+            were found, it is not read on.
 
     Raises:
         IntegrityError: As for `listed`.
     """
-    for file, body in _files(archive, max_bytes):
-        if not names or file.name in names:
-            with _damage_is_told(archive):
-                data = body.read()
-            yield file.name, data
+    for file, body in _chosen_files(archive, max_bytes, names):
+        with _damage_is_told():
+            data = body.read()
+        yield file.name, data
 
 
 def extract(
-    archive: Path, directory: Path, max_bytes: int, names: Collection[str] = ()
+    archive: Source,
+    directory: Path,
+    max_bytes: int,
+    names: Collection[str] = (),
+    *,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Unpack files of an archive into a directory, which is made if it is not there.
 
+    Args:
+        archive: The file, or what reads it.
+        directory: The directory.
+        max_bytes: Give up if it unpacks to more.
+        names: Those that are wanted, as for `read`.
+        overwrite: Replace a file that is there already.
+
     Returns:
-        The files that were written; one that is there already is replaced.
+        The files that were written.
 
     Raises:
         IntegrityError: As for `listed`.
+        FileExistsError: A file is there already, and is not to be replaced.
         OSError: A file cannot be written.
     """
-    written = []
-    for file, body in _files(archive, max_bytes):
-        if names and file.name not in names:
-            continue
+    written: list[Path] = []
+    for file, body in _chosen_files(archive, max_bytes, names):
         target = directory / file.name
         if not target.parent.resolve().is_relative_to(directory.resolve()):
             raise IntegrityError(f"{target} lies elsewhere: there is a link on the way to it")
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.unlink(missing_ok=True)
-        with _damage_is_told(archive):
+        if overwrite or target in written:  # the last one of a name counts, as for tar
+            target.unlink(missing_ok=True)
+        with _damage_is_told():
             _write(body, target)
         written.append(target)
-    return written
+    return list(dict.fromkeys(written))
+
+
+def _chosen_files(
+    archive: Source, max_bytes: int, names: Collection[str]
+) -> Iterator[tuple[ArtifactFile, IO[bytes]]]:
+    missing = set(names)
+    for file, body in _files(archive, max_bytes):
+        if chosen(file.name, names):
+            yield file, body
+        missing.discard(file.name)
+        if names and not missing:
+            return
 
 
 def _write(body: IO[bytes], target: Path) -> None:
@@ -115,8 +156,8 @@ def _write(body: IO[bytes], target: Path) -> None:
         raise
 
 
-def _files(archive: Path, max_bytes: int) -> Iterator[tuple[ArtifactFile, IO[bytes]]]:
-    with _damage_is_told(archive), gzip.open(archive) as packed:
+def _files(archive: Source, max_bytes: int) -> Iterator[tuple[ArtifactFile, IO[bytes]]]:
+    with _damage_is_told(), gzip.open(archive) as packed:
         stream = _Bounded(packed, max_bytes)
         with tarfile.open(fileobj=stream, mode="r|", tarinfo=_Member) as tar:
             for number, member in enumerate(tar):
@@ -129,7 +170,7 @@ def _files(archive: Path, max_bytes: int) -> Iterator[tuple[ArtifactFile, IO[byt
 
 
 @contextmanager
-def _damage_is_told(archive: Path) -> Iterator[None]:
+def _damage_is_told() -> Iterator[None]:
     try:
         yield
     except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -165,7 +206,7 @@ class _Member(tarfile.TarInfo):
 class _Bounded(io.RawIOBase):
     """What an archive unpacks to, up to a limit."""
 
-    def __init__(self, packed: gzip.GzipFile, limit: int) -> None:
+    def __init__(self, packed: gzip.GzipFile | IO[bytes], limit: int) -> None:
         self._packed, self._limit, self._read = packed, limit, 0
 
     def read(self, size: int = -1) -> bytes:

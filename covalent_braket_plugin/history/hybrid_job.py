@@ -7,12 +7,11 @@ import tempfile
 import webbrowser
 from collections.abc import Coroutine, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from covalent_braket_plugin import collecting, failure
-from covalent_braket_plugin.descriptions import NAME_TAG, JobSummary, QuantumTask
+from covalent_braket_plugin import failure
+from covalent_braket_plugin.descriptions import NAME_TAG, QuantumTask
 from covalent_braket_plugin.errors import (
     IntegrityError,
     JobCancelledError,
@@ -20,15 +19,13 @@ from covalent_braket_plugin.errors import (
     NoOutcomeError,
     SettingError,
 )
-from covalent_braket_plugin.history import archive, following, values
-from covalent_braket_plugin.history.archive import ArtifactFile
-from covalent_braket_plugin.history.items import Item, item_of_file, items_of
-from covalent_braket_plugin.history.state import JobState
+from covalent_braket_plugin.history import following, values
+from covalent_braket_plugin.history.items import Item, items_of
+from covalent_braket_plugin.history.job_files import JobFiles
 from covalent_braket_plugin.monitoring import metrics, plots
 from covalent_braket_plugin.monitoring.lines import Metric
 from covalent_braket_plugin.monitoring.logs import Line
 from covalent_braket_plugin.pipeline import Context
-from covalent_braket_plugin.protocol import Outcome
 from covalent_braket_plugin.settings.rules import tag_character
 
 if TYPE_CHECKING:
@@ -40,12 +37,10 @@ __all__ = ["HybridJob"]
 
 T = TypeVar("T")
 
-MAX_ARTIFACT_BYTES = 8 * 1024**3
-MAX_ARTIFACTS_IN_MEMORY_BYTES = 256 * 1024**2
 TAG_VALUE_CHARACTERS = 256
 
 
-class HybridJob(JobState):
+class HybridJob(JobFiles):
     """A Hybrid Job that an electron ran as; `History` finds it.
 
     What it says of the job is what Braket said last; `poll` asks again.
@@ -54,10 +49,6 @@ class HybridJob(JobState):
         ctx: Settings and calls.
         job: What is known of it.
     """
-
-    def __init__(self, ctx: Context, job: JobSummary) -> None:
-        super().__init__(ctx, job)
-        self._ending: tuple[Outcome | None, IntegrityError | None] | None = None
 
     # --- what it left ----------------------------------------------------------------------------
 
@@ -185,58 +176,6 @@ class HybridJob(JobState):
         """
         return items_of(self.result(timeout_sec=0))
 
-    def artifact_files(self, max_bytes: int = MAX_ARTIFACT_BYTES) -> list[ArtifactFile]:
-        """List the files that the electron left in Braket's result directory; empty if none.
-
-        Args:
-            max_bytes: Give up if they take more.
-
-        Raises:
-            JobNotEndedError: The job has not ended.
-            IntegrityError: The archive is damaged, or larger.
-            AwsError: AWS refused or did not answer.
-        """
-        with self._archive(max_bytes) as packed:
-            return archive.listed(packed, max_bytes) if packed else []
-
-    def artifacts(self, *names: str, max_bytes: int = MAX_ARTIFACTS_IN_MEMORY_BYTES) -> list[Item]:
-        """Read those files: JSON, CSV, NumPy's arrays and text by their names' ends, else bytes.
-
-        Args:
-            names: Only these; none: all.
-            max_bytes: Give up if all files of the job take more.
-
-        Raises:
-            JobNotEndedError: The job has not ended.
-            IntegrityError: The archive is damaged, or larger.
-            AwsError: AWS refused or did not answer.
-        """
-        with self._archive(max_bytes) as packed:
-            files = archive.read(packed, max_bytes, names) if packed else ()
-            return [item_of_file(name, data) for name, data in files]
-
-    def download(
-        self, directory: Path | str, *names: str, max_bytes: int = MAX_ARTIFACT_BYTES
-    ) -> list[Path]:
-        """Write those files into a directory.
-
-        Args:
-            directory: It is made if it is not there.
-            names: Only these; none: all.
-            max_bytes: Give up if all files of the job take more.
-
-        Returns:
-            The files; one that was there already is replaced.
-
-        Raises:
-            JobNotEndedError: The job has not ended.
-            IntegrityError: The archive is damaged, or larger.
-            AwsError: AWS refused or did not answer.
-            OSError: A file cannot be written.
-        """
-        with self._archive(max_bytes) as packed:
-            return archive.extract(packed, Path(directory), max_bytes, names) if packed else []
-
     def quantum_tasks(self) -> list[QuantumTask]:
         """List the quantum tasks that it made.
 
@@ -333,13 +272,6 @@ class HybridJob(JobState):
     # --- inside ----------------------------------------------------------------------------------
 
     @property
-    def _left(self) -> tuple[Outcome | None, IntegrityError | None]:
-        """What the job left, and what is wrong with that."""
-        if self._ending is None:
-            self._ending = collecting.left(self._ctx, self.description)
-        return self._ending
-
-    @property
     def _failed(self) -> bool:
         """Whether an ended job has failed; one of which nothing is left any more has not."""
         outcome, problem = self._left
@@ -353,23 +285,6 @@ class HybridJob(JobState):
         return following.follow(
             self._ctx, self.braket_name, self.arn, lambda: self.ended or self._asked(last=False)
         )
-
-    @contextmanager
-    def _archive(self, max_bytes: int) -> Iterator[Path | None]:
-        """Bring the archive of the result files here for a while; None if there is none."""
-        self._require_end("has left no files")
-        keys, storage = self.description.keys, self._ctx.storage
-        size = storage.size_of(keys.bucket, keys.model_archive)
-        if size is not None and size > max_bytes:
-            raise IntegrityError(
-                f"{keys.uri(keys.model_archive)} has {size} bytes, more than {max_bytes}: raise "
-                "max_bytes (--max-bytes), or copy it with: aws s3 cp"
-            )
-        with tempfile.TemporaryDirectory() as folder:
-            packed = Path(folder, "model.tar.gz")
-            if size is not None:
-                storage.download(keys.bucket, keys.model_archive, packed)
-            yield packed if size is not None else None
 
     def _make_context(self, *, may_start: bool) -> Context:
         return self._ctx

@@ -5,20 +5,33 @@ pandas and numpy are loaded when a table is made or looked at, not before.
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import numbers
-from collections.abc import Mapping
+import pickle
+import zipfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal
+
+from covalent_braket_plugin.errors import MissingPackageError, SerializationError
 
 if TYPE_CHECKING:
     import pandas as pd
 
 __all__ = ["Item", "counts_frame", "item", "item_of_file", "items_of"]
 
-_TEXTS = (".txt", ".log", ".md")
+_NOT_SUCH_A_FILE = (
+    ValueError,
+    EOFError,
+    MemoryError,
+    RecursionError,
+    zipfile.BadZipFile,
+)
+"""What readers raise of a file that is not what its name says, or is damaged."""
 
 
 @dataclass(frozen=True)
@@ -55,19 +68,25 @@ def items_of(value: Any) -> list[Item]:
     return [item(key, each) for key, each in value.items()]
 
 
-def item_of_file(name: str, data: bytes) -> Item:
+def item_of_file(name: str, data: bytes, *, allow_pickle: bool = False) -> Item:
     """Read a file by the end of its name; it stays bytes if it is not what that says.
 
-    JSON, CSV, NumPy's arrays (never pickles) and text are read. Of ``results.json``, as Braket's
-    ``save_job_result`` writes it in plain text, the value is what was saved.
+    JSON, CSV, Parquet, NumPy's arrays and archives of arrays, and text are read; pickles only if
+    that is asked for. Of ``results.json``, as Braket's ``save_job_result`` writes it, the value is
+    what was saved.
 
     Args:
         name: The file's name.
         data: What it holds.
+        allow_pickle: Load pickles, which run whatever code the job put there.
+
+    Raises:
+        MissingPackageError: It is Parquet, and nothing is installed that reads it.
+        SerializationError: A pickle cannot be loaded.
     """
     try:
-        return item(name, _read(name.lower(), data))
-    except (ValueError, EOFError, MemoryError, RecursionError):  # not such a file, or a damaged one
+        return item(name, _read(name.lower(), data, allow_pickle))
+    except _NOT_SUCH_A_FILE:
         return Item(name, data, "bytes")
 
 
@@ -148,22 +167,79 @@ def _is_row(value: object) -> bool:
     )
 
 
-def _read(name: str, data: bytes) -> object:
-    if name.endswith(".json"):
-        return _saved(json.loads(data))
-    if name.endswith(".csv"):
-        import pandas as pd
-
-        return pd.read_csv(io.BytesIO(data))
-    if name.endswith(".npy"):
-        import numpy as np
-
-        return np.load(io.BytesIO(data), allow_pickle=False)
-    return data.decode() if name.endswith(_TEXTS) else data
+def _read(name: str, data: bytes, allow_pickle: bool) -> object:
+    reader = _READERS.get(PurePosixPath(name).suffix)
+    return reader(data, allow_pickle) if reader else data
 
 
-def _saved(value: Any) -> Any:
-    """Unwrap what Braket's ``save_job_result`` wrote; pickled values stay as they are."""
-    if isinstance(value, dict) and value.get("dataFormat") == "plaintext":
-        return value.get("dataDictionary", value)
+def _json(data: bytes, allow_pickle: bool) -> object:
+    return _saved(json.loads(data), allow_pickle)
+
+
+def _csv(data: bytes, allow_pickle: bool) -> object:
+    import pandas as pd
+
+    return pd.read_csv(io.BytesIO(data))
+
+
+def _parquet(data: bytes, allow_pickle: bool) -> object:
+    import pandas as pd
+
+    try:
+        return pd.read_parquet(io.BytesIO(data))
+    except ImportError as error:
+        raise MissingPackageError(
+            "A Parquet file is read by pyarrow, which is not installed. Install it with: pip "
+            "install pyarrow; or leave this file out, or download it."
+        ) from error
+
+
+def _numpy(data: bytes, allow_pickle: bool) -> object:
+    import numpy as np
+
+    found = np.load(io.BytesIO(data), allow_pickle=allow_pickle)
+    return {key: found[key] for key in found.files} if hasattr(found, "files") else found
+
+
+def _pickle(data: bytes, allow_pickle: bool) -> object:
+    return _unpickled(data) if allow_pickle else data
+
+
+def _unpickled(data: bytes) -> object:
+    try:
+        return pickle.loads(data)
+    except Exception as error:  # a pickle is a program
+        raise SerializationError(
+            f"The pickle cannot be loaded here: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _text(data: bytes, allow_pickle: bool) -> object:
+    return data.decode()
+
+
+_READERS: Mapping[str, Callable[[bytes, bool], object]] = {
+    ".json": _json,
+    ".csv": _csv,
+    ".parquet": _parquet,
+    ".npy": _numpy,
+    ".npz": _numpy,
+    ".pkl": _pickle,
+    ".pickle": _pickle,
+    ".txt": _text,
+    ".log": _text,
+    ".md": _text,
+}
+"""By the end of a name: makes a value of bytes, of pickled ones only if that is allowed."""
+
+
+def _saved(value: Any, allow_pickle: bool) -> Any:
+    """Unwrap what Braket's ``save_job_result`` wrote."""
+    if not isinstance(value, dict) or "dataDictionary" not in value:
+        return value
+    saved = value["dataDictionary"]
+    if value.get("dataFormat") == "plaintext":
+        return saved
+    if value.get("dataFormat") == "pickled_v4" and allow_pickle:
+        return {key: _unpickled(base64.b64decode(text)) for key, text in saved.items()}
     return value

@@ -86,14 +86,14 @@ def test_a_file_is_not_written_through_a_link(packed: Callable[..., Path], tmp_p
     target.mkdir()
     (outside / "kept").write_text("old")
     (target / "link").symlink_to(outside / "kept")
-    archive.extract(path, target, LIMIT)
+    archive.extract(path, target, LIMIT, overwrite=True)
     assert (outside / "kept").read_text() == "old"
     assert (target / "link").read_bytes() == b"new"
     (target / "deep/file").unlink()
     (target / "deep").rmdir()
     (target / "deep").symlink_to(outside)
     with pytest.raises(IntegrityError, match="there is a link on the way"):
-        archive.extract(path, target, LIMIT)
+        archive.extract(path, target, LIMIT, overwrite=True)
     assert os.listdir(outside) == ["kept"]
 
 
@@ -145,3 +145,35 @@ def test_a_file_that_cannot_be_written_whole_is_not_left_in_part(
     assert os.listdir(tmp_path / "there") == []
     with pytest.raises(IntegrityError, match="damaged"):
         list(archive.read(path, LIMIT))
+
+
+def test_a_file_that_is_there_is_not_replaced_unasked(
+    packed: Callable[..., Path], tmp_path: Path
+) -> None:
+    path = packed({"a": b"new"})
+    target = tmp_path / "out"
+    target.mkdir()
+    (target / "a").write_text("mine")
+    with pytest.raises(FileExistsError):
+        archive.extract(path, target, LIMIT)
+    assert (target / "a").read_text() == "mine"
+    archive.extract(path, target, LIMIT, overwrite=True)
+    assert (target / "a").read_text() == "new"
+
+
+def test_patterns_choose_files_in_any_directory(packed: Callable[..., Path]) -> None:
+    path = packed({"a.npy": b"1", "deep/b.npy": b"2", "c.txt": b"3"})
+    found = archive.read(path, LIMIT, ["*.npy", "?.txt"])
+    assert [name for name, _ in found] == ["a.npy", "deep/b.npy", "c.txt"]
+
+
+def test_an_archive_is_read_no_further_than_the_last_file_that_is_wanted(
+    packed: Callable[..., Path], tmp_path: Path
+) -> None:
+    size = 4 * LIMIT
+    path = packed({"first": b"1", "second": b"2", "rest": os.urandom(size)})
+    with path.open("rb") as source:
+        assert dict(archive.read(source, LIMIT, ["second", "first"])) == {
+            "first": b"1", "second": b"2"
+        }  # fmt: skip
+        assert source.tell() < size / 4

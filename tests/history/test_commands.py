@@ -148,6 +148,15 @@ def test_artifacts_are_listed_and_downloaded(
     done = run(account, "artifacts", completed.id, "notes.txt", "--download", str(tmp_path))
     assert done.exit_code == 0
     assert (tmp_path / "notes.txt").read_text() == "hello"
+    (tmp_path / "notes.txt").write_text("mine")
+    download = ("artifacts", completed.id, "*.txt", "--download", str(tmp_path))
+    done = run(account, *download)
+    assert (done.exit_code, (tmp_path / "notes.txt").read_text()) == (1, "mine")
+    assert f"{tmp_path}/notes.txt is there already. Replace it with --force" in done.stderr
+    [row] = told(account, *download, "--force")
+    assert (row["path"], (tmp_path / "notes.txt").read_text()) == (f"{tmp_path}/notes.txt", "hello")
+    assert run(account, "artifacts", completed.id, "notes.txt", "--show").stdout == "hello\n"
+    assert run(account, "artifacts", completed.id, "--force").exit_code == 2
     missing = run(account, "artifacts", completed.id, "other.txt")
     assert (missing.exit_code, missing.stderr.splitlines()) == (
         1,

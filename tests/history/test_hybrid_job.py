@@ -116,6 +116,42 @@ def test_what_a_job_left_and_logged_can_be_had(account: Account, tmp_path: Path)
     assert list(job.metrics()["value"]) == [0.0, -0.5, -1.0]
     with pytest.raises(IntegrityError, match="raise max_bytes"):
         job.artifacts(max_bytes=10)
+    assert job.result_archive().endswith("/job/output/model.tar.gz")
+    (tmp_path / "out/counts.json").write_text("mine")
+    with pytest.raises(FileExistsError):
+        job.download(tmp_path / "out")
+    assert not (tmp_path / "out/results.json").exists()
+    assert len(job.download(tmp_path / "out", "*.json", overwrite=True)) == 2
+    bucket, _, key = job.result_archive().removeprefix("s3://").partition("/")
+    account.owner("s3").delete_object(Bucket=bucket, Key=key)
+    assert (job.artifact_files(), job.artifacts(), job.result_archive()) == ([], [], "")
+
+
+def leaves_files_and_breaks() -> None:
+    import os
+    from pathlib import Path
+
+    folder = Path(os.environ["AMZN_BRAKET_JOB_RESULTS_DIR"])
+    (folder / "energies.csv").write_text("step,energy\n0,-1.0\n")
+    (folder / "noise.bin").write_bytes(os.urandom(3_000_000))
+    raise ValueError("not finite")
+
+
+def test_files_of_a_failed_job_come_from_the_worker_whole_if_braket_keeps_none(
+    account: Account, tmp_path: Path
+) -> None:
+    job = account.job_of(leaves_files_and_breaks)
+    keys = job.description.keys
+    account.owner("s3").delete_object(Bucket=keys.bucket, Key=keys.model_archive)
+    assert job.result_archive() == keys.uri(keys.results)
+    account.server.reset_calls()
+    [table] = job.artifacts("energies.csv")
+    assert list(table.value["energy"]) == [-1.0]
+    assert account.server.calls()["dispatcher"]["s3:GetObject"] == 2, "the record and the archive"
+    account.server.faults({"operation": "s3:GetObject", "kind": "truncate", "times": 1})
+    job.download(tmp_path)  # goes on where it broke off
+    assert (tmp_path / "noise.bin").stat().st_size == 3_000_000
+    assert account.server.calls()["dispatcher"]["s3:GetObject"] == 4
 
 
 def test_a_job_says_what_it_cost(completed: HybridJob) -> None:

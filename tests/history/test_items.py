@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import pickle
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from covalent_braket_plugin.errors import MissingPackageError, SerializationError
 from covalent_braket_plugin.history import Item, counts_frame
 from covalent_braket_plugin.history.items import item_of_file, items_of
 
@@ -116,3 +119,50 @@ def test_pickles_in_files_are_never_loaded() -> None:
     ):
         assert item_of_file(name, data) == Item(name, data, "bytes")
     assert not Trap.sprung
+
+
+def test_pickles_are_loaded_only_if_that_is_asked_for() -> None:
+    data = pickle.dumps({"energy": -1.1})
+    saved = {
+        "braketSchemaHeader": {"name": "braket.jobs_data.persisted_job_data", "version": "1"},
+        "dataDictionary": {"energy": base64.b64encode(pickle.dumps(-1.1)).decode()},
+        "dataFormat": "pickled_v4",
+    }
+    text = json.dumps(saved).encode()
+    array = io.BytesIO()
+    np.save(array, np.array([{"energy": -1.1}], dtype=object))
+    files = {"a.pkl": data, "results.json": text, "a.npy": array.getvalue()}
+    assert item_of_file("a.pkl", data).type == "bytes"
+    assert item_of_file("results.json", text).value == saved
+    assert item_of_file("a.npy", array.getvalue()).type == "bytes"
+    for name, body in files.items():
+        value: Any = item_of_file(name, body, allow_pickle=True).value
+        assert (value[0] if name == "a.npy" else value)["energy"] == -1.1
+
+
+def test_a_pickle_that_cannot_be_loaded_says_why() -> None:
+    with pytest.raises(SerializationError, match=r"UnpicklingError|EOFError"):
+        item_of_file("a.pkl", b"\x80", allow_pickle=True)
+
+
+def test_an_archive_of_arrays_is_a_dictionary() -> None:
+    packed = io.BytesIO()
+    np.savez(packed, x=np.arange(3), y=np.ones(2))
+    value: Any = item_of_file("grid.npz", packed.getvalue()).value
+    assert {key: list(each) for key, each in value.items()} == {"x": [0, 1, 2], "y": [1.0, 1.0]}
+    assert item_of_file("grid.npz", b"PK\x03\x04 no archive").type == "bytes"
+
+
+@pytest.mark.skipif(find_spec("pyarrow") is not None, reason="pyarrow is installed")
+def test_parquet_names_the_package_that_reads_it() -> None:
+    with pytest.raises(MissingPackageError, match="pip install pyarrow"):
+        item_of_file("table.parquet", b"PAR1")
+
+
+@pytest.mark.skipif(find_spec("pyarrow") is None, reason="pyarrow is not installed")
+def test_parquet_is_a_table() -> None:
+    packed = io.BytesIO()
+    pd.DataFrame({"energy": [-1.1]}).to_parquet(packed)
+    item = item_of_file("table.parquet", packed.getvalue())
+    assert item.frame is not None
+    assert list(item.frame["energy"]) == [-1.1]

@@ -33,6 +33,7 @@ __all__ = ["list_jobs", "row", "show"]
 
 COLUMNS = ("job", "name", "status", "made", "took", "node", "workflow")
 SHORT = 8
+SHOWN_FILES = 10
 """So many characters of a UUID tell it apart for people; commands take them."""
 
 
@@ -147,7 +148,7 @@ def show(history: History, job: str, as_json: bool) -> None:
         print_json(_all(found, report, cost))
         return
     click.echo(clean(report), nl=False)
-    for title, text in _rest(found):
+    for title, text in [*_rest(found), *_files(found)]:
         click.echo(f"{title}: {clean(text)}")
     click.echo(f"Cost: {cost['text']}")
     if found.ended and found.status != "COMPLETED":
@@ -176,6 +177,18 @@ def _rest(job: HybridJob) -> list[tuple[str, str]]:
     return [(title, text) for title, text in lines if text]
 
 
+def _files(job: HybridJob) -> list[tuple[str, str]]:
+    count, files = job.result_files
+    if not count or not (place := job.result_archive()):
+        return []
+    shown = [f"{file.name} ({file.size} bytes)" for file in files[:SHOWN_FILES]]
+    more = [f"{count - len(shown)} more"] if count > len(shown) else []
+    return [
+        ("Result files", ", ".join([*shown, *more])),
+        ("They are in", f"{place} (covalent-braket jobs artifacts {job.id[:SHORT]})"),
+    ]
+
+
 def _all(job: HybridJob, report: str, cost: dict[str, Any]) -> dict[str, Any]:
     phases = [{"phase": name, "seconds": took} for name, took in braket_phases(job.description)]
     return {
@@ -187,6 +200,8 @@ def _all(job: HybridJob, report: str, cost: dict[str, Any]) -> dict[str, Any]:
         "tags": job.tags,
         "phases": phases,
         "report": report,
+        "result_files": [{"name": each.name, "bytes": each.size} for each in job.result_files[1]],
+        "result_archive": job.result_archive() if job.result_files[0] else "",
         "traceback": job.traceback(),
         "cost": cost,
     }

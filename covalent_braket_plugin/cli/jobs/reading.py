@@ -20,7 +20,11 @@ from covalent_braket_plugin.cli.output import (
     working,
 )
 from covalent_braket_plugin.history import History, HybridJob
-from covalent_braket_plugin.history.hybrid_job import MAX_ARTIFACT_BYTES
+from covalent_braket_plugin.history.archive import chosen
+from covalent_braket_plugin.history.job_files import (
+    MAX_ARTIFACT_BYTES,
+    MAX_ARTIFACTS_IN_MEMORY_BYTES,
+)
 
 __all__ = ["artifacts", "logs", "result"]
 
@@ -114,7 +118,8 @@ def result(history: History, job: str, timeout: float, output: Path | None, as_j
 Examples:
   covalent-braket jobs artifacts 2f6c61f7:0
   covalent-braket jobs artifacts 2f6c61f7:0 --download results
-  covalent-braket jobs artifacts 2f6c61f7:0 counts.json --download .
+  covalent-braket jobs artifacts 2f6c61f7:0 counts.json '*.npy' --download .
+  covalent-braket jobs artifacts 2f6c61f7:0 energies.csv --show
 """,
 )
 @job_argument
@@ -125,12 +130,19 @@ Examples:
     metavar="DIRECTORY",
     help="Write them there.",
 )
+@click.option("--force", is_flag=True, help="With --download: replace files that are there.")
+@click.option("--show", is_flag=True, help="Print what they hold.")
+@click.option(
+    "--allow-pickle",
+    is_flag=True,
+    help="With --show: load pickles, which run whatever code the job put there.",
+)
 @click.option(
     "--max-bytes",
     type=click.IntRange(1),
     default=MAX_ARTIFACT_BYTES,
     show_default=True,
-    help="Give up if all files of the job take more.",
+    help="Give up if the files of the job take more.",
 )
 @with_history
 @json_option
@@ -139,35 +151,72 @@ def artifacts(
     job: str,
     names: tuple[str, ...],
     download: Path | None,
+    force: bool,
+    show: bool,
+    allow_pickle: bool,
     max_bytes: int,
     as_json: bool,
 ) -> None:
-    """List the files that a job left, all or those of these names; or download them.
+    """List the files that a job left, all or those of these names; or download or show them.
 
-    What is in the archive that is no plain file, or would lie outside of the directory, is left
-    out with a warning.
+    NAME is a file's path in the result directory, or a pattern such as '*.npy'. What is in the
+    archive that is no plain file, or would lie outside of the directory, is left out with a
+    warning. A file that is there already is not replaced without --force.
     """
+    _demand_sense(download, force=force, show=show, allow_pickle=allow_pickle, as_json=as_json)
     found = the_job(history, job)
     with working(f"Reading the files of {found.name} ..."):
-        files = found.artifact_files(max_bytes)
-    if missing := set(names) - {file.name for file in files}:
-        raise click.ClickException(f"{found.name} left no file {', '.join(sorted(missing))}.")
-    rows = [
-        {"name": file.name, "bytes": file.size, "path": None}
-        for file in files
-        if not names or file.name in names
-    ]
+        rows = _rows(found, names, max_bytes)
+    if show:
+        _show(found, names, min(max_bytes, MAX_ARTIFACTS_IN_MEMORY_BYTES), allow_pickle)
+        return
     if download is not None and rows:
         with working(f"Writing into {download} ..."):
-            paths = _downloaded(found, download, names, max_bytes)
-        for each, path in zip(rows, paths, strict=True):
-            each["path"] = str(path)
+            paths = _downloaded(found, download, names, max_bytes, force)
+        for each in rows:
+            path = download / str(each["name"])
+            each["path"] = str(path) if path in paths else None
     if as_json:
         print_json(rows)
     elif not rows:
         click.echo(f"{found.name} left no files.")
     else:
         print_table(("name", "bytes", *(("path",) if download else ())), rows)
+
+
+def _demand_sense(
+    download: Path | None, *, force: bool, show: bool, allow_pickle: bool, as_json: bool
+) -> None:
+    if force and download is None:
+        raise click.UsageError("--force is for --download DIRECTORY.")
+    if allow_pickle and not show:
+        raise click.UsageError("--allow-pickle is for --show; a download loads nothing.")
+    if show and (download is not None or as_json):
+        raise click.UsageError("--show prints values as text: leave out --download and --json.")
+
+
+def _rows(job: HybridJob, names: tuple[str, ...], max_bytes: int) -> list[dict[str, object]]:
+    files = job.artifact_files(max_bytes)
+    missing = [name for name in names if not any(chosen(file.name, [name]) for file in files)]
+    if missing:
+        raise click.ClickException(f"{job.name} left no file {', '.join(sorted(missing))}.")
+    return [
+        {"name": file.name, "bytes": file.size, "path": None}
+        for file in files
+        if chosen(file.name, names)
+    ]
+
+
+def _show(job: HybridJob, names: tuple[str, ...], max_bytes: int, allow_pickle: bool) -> None:
+    items = job.artifacts(*names, max_bytes=max_bytes, allow_pickle=allow_pickle)
+    for item in items:
+        if len(items) > 1:
+            click.echo(f"{clean(item.name)} ({item.type}):")
+        value = item.value
+        if isinstance(value, bytes):
+            click.echo(f"{len(value)} bytes, which are not text: use --download DIRECTORY")
+        else:
+            click.echo(_for_reader(str(item.frame if item.frame is not None else value)))
 
 
 def _save(value: Path, output: Path) -> None:
@@ -179,10 +228,15 @@ def _save(value: Path, output: Path) -> None:
 
 
 def _downloaded(
-    job: HybridJob, directory: Path, names: tuple[str, ...], max_bytes: int
+    job: HybridJob, directory: Path, names: tuple[str, ...], max_bytes: int, force: bool
 ) -> list[Path]:
     try:
-        return job.download(directory, *names, max_bytes=max_bytes)
+        return job.download(directory, *names, max_bytes=max_bytes, overwrite=force)
+    except FileExistsError as error:
+        raise click.ClickException(
+            f"--download {directory}: {error.filename} is there already. Replace it with --force, "
+            "or choose another directory."
+        ) from error
     except OSError as error:
         raise click.ClickException(
             f"--download {directory}: a file cannot be written: {error}. Those before it are there."
