@@ -72,7 +72,7 @@ def optimise(
 
     # As in a slow change from the one to the other: ever more of the graph, ever less mixing.
     part = [(n + 1) / (layers + 1) for n in range(layers)]
-    start = [0.5 * x for x in part] + [0.5 * (1 - x) for x in part]
+    start = [0.7 * x for x in part] + [0.7 * (1 - x) for x in part]
     best = minimize(agreement, start, jac=True, method="L-BFGS-B", options={"maxfun": steps})
     return {"cuts": cuts, "angles": dict(zip(names, map(float, best.x), strict=True))}
 
