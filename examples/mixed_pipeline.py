@@ -22,9 +22,8 @@ cloudpickle.register_pickle_by_value(maxcut_qaoa)
 NODES = 5
 LEVELS = [0.0, 0.1]
 
-AMAZON = "arn:aws:braket:::device/quantum-simulator/amazon"
-exact = BraketExecutor(local=True, quantum_device=f"{AMAZON}/sv1")
-noisy = BraketExecutor(local=True, quantum_device=f"{AMAZON}/dm1")
+exact = BraketExecutor(local=True, quantum_device="SV1")
+noisy = BraketExecutor(local=True, quantum_device="DM1")
 
 
 @ct.electron(executor="local")

@@ -28,7 +28,7 @@ FORTE = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
 
 braket = BraketExecutor(
     local=True,
-    quantum_device=FORTE,
+    quantum_device="IonQ Forte 1",
     max_cost=30.0,  # US dollars; on a QPU it must be said
     hyperparameters={"layers": 1, "warm_up": 20, "shots": 100},
 )

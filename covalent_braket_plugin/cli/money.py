@@ -33,7 +33,8 @@ def print_parts(title: str, parts: Sequence[Part]) -> None:
         table.add_column(column, overflow="fold")
     for part in parts:
         plural = "s" if part.quantity != 1 else ""
-        quantity = f"{part.quantity:.4g} {part.unit}{plural}"
+        number = f"{part.quantity:{',.0f' if float(part.quantity).is_integer() else '.4g'}}"
+        quantity = f"{number} {part.unit}{plural}"
         table.add_row(part.what, quantity, amount(part.usd), part.note)
     console().print(table)
     click.echo()

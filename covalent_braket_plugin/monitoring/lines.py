@@ -21,6 +21,8 @@ _STATUS = "Status - timestamp="
 _NAME = re.compile(r"\w+$")
 _MOST_CHARACTERS = 256
 """Of a name or a number; longer ones are none."""
+_MOST_STEPS = 10**8
+"""A time below is none of a job: it is in the first years after 1970."""
 _MOST_SECONDS = 9e9
 """Of a timestamp: 2255, which pandas can still write down."""
 _MOST_ITERATION = 2**53
@@ -64,11 +66,18 @@ def metrics_in(line: str) -> Iterator[Metric]:
         return
     pairs = dict(_pairs(rest))
     timestamp, iteration = pairs.pop("timestamp", None), pairs.pop("iteration_number", None)
+    if iteration is None and timestamp is not None and _is_step(timestamp):
+        timestamp, iteration = None, timestamp
     when = timestamp if _within(timestamp, _MOST_SECONDS) else None
     whole = int(iteration) if _within(iteration, _MOST_ITERATION) else None
     for name, value in pairs.items():
         if value is not None:
             yield Metric(name, value, when, whole)
+
+
+def _is_step(timestamp: float) -> bool:
+    """Whether it is a step, given to the SDK's ``log_metric`` as its third argument, the time."""
+    return 0 < timestamp < _MOST_STEPS and timestamp.is_integer()
 
 
 def _pairs(text: str) -> Iterator[tuple[str, float | None]]:

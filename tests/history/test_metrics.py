@@ -132,7 +132,7 @@ def test_a_job_without_metrics_says_so(account: Account) -> None:
 
 def many() -> None:
     for number in range(5000):
-        print(f"Metrics - timestamp={number}; m{number}=1;")
+        print(f"Metrics - timestamp={number + 0.5}; m{number}=1;")
 
 
 def test_of_thousands_of_metrics_the_first_ones_stand_side_by_side(account: Account) -> None:

@@ -57,6 +57,14 @@ def test_a_metric_that_is_no_number_is_kept_as_such() -> None:
     assert metric.iteration is None
 
 
+def test_a_step_that_was_given_as_the_time_is_a_step() -> None:
+    """As by ``braket.jobs.metrics.log_metric("x", 1.0, 7)``, whose third argument is the time."""
+    assert list(metrics_in("Metrics - timestamp=7; x=1.0;")) == [Metric("x", 1.0, None, 7)]
+    told = "Metrics - timestamp=7; x=1.0; iteration_number=3;"
+    assert list(metrics_in(told)) == [Metric("x", 1.0, 7, 3)]
+    assert list(metrics_in("Metrics - timestamp=1.8e9; x=1.0;")) == [Metric("x", 1.0, 1.8e9)]
+
+
 def test_a_time_or_an_iteration_that_nothing_can_hold_is_left_out() -> None:
     for text in ("nan", "inf", "-inf", "1e300"):
         line = f"Metrics - timestamp={text}; x=1; iteration_number={text};"

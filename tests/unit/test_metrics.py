@@ -72,7 +72,9 @@ def test_metrics_side_by_side_have_a_row_for_each_iteration(descent: pd.DataFram
 
 def test_metrics_that_do_not_all_have_iterations_are_side_by_side_by_time() -> None:
     found = wide(
-        table_of(["Metrics - timestamp=1; x=1; iteration_number=0;", "Metrics - timestamp=2; y=2;"])
+        table_of(
+            ["Metrics - timestamp=1.5; x=1; iteration_number=0;", "Metrics - timestamp=2.5; y=2;"]
+        )
     )
     assert found.index.name == "timestamp"
     assert found["x"].isna().tolist() == [False, True]
