@@ -89,6 +89,54 @@ def big_results() -> Any:
     return flow
 
 
+def reads_input(path: str) -> Any:
+    """A lattice of independent electrons that get the same input data; its argument: how many.
+
+    Args:
+        path: The data.
+    """
+    import covalent as ct
+
+    _by_value()
+
+    executor = ct.executor.BraketExecutor(local=True, input_data={"data": path})
+
+    @ct.electron(executor=executor)  # type: ignore[untyped-decorator]
+    def reader(number: int) -> int:
+        from covalent_braket_plugin import job
+
+        return sum(each.stat().st_size for each in job.input_dir("data").iterdir())
+
+    @ct.lattice  # type: ignore[untyped-decorator]
+    def flow(count: int) -> None:
+        for number in range(count):
+            reader(number)
+
+    return flow
+
+
+def writes_results() -> Any:
+    """A lattice of one electron that leaves a result file; its argument: how many bytes."""
+    import covalent as ct
+
+    _by_value()
+
+    @ct.electron(executor=executor_of("braket"))  # type: ignore[untyped-decorator]
+    def writer(size: int) -> None:
+        import os
+
+        from covalent_braket_plugin import job
+
+        if size:
+            (job.results_dir() / "data.bin").write_bytes(os.urandom(size))
+
+    @ct.lattice  # type: ignore[untyped-decorator]
+    def flow(size: int) -> None:
+        writer(size)
+
+    return flow
+
+
 def _by_value() -> None:
     import cloudpickle
 
