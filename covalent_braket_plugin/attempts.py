@@ -25,13 +25,13 @@ from covalent_braket_plugin.lifecycle import (
     CancelledBeforeError,
     KeepHandle,
     make_job,
-    on_device,
     settled,
     wait,
 )
 from covalent_braket_plugin.monitoring import phases
 from covalent_braket_plugin.monitoring.board import BOARD, Phase, newest
 from covalent_braket_plugin.monitoring.follower import News, news_in
+from covalent_braket_plugin.on_device import on_device
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
 from covalent_braket_plugin.protocol import Keys, Place, Task

@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -18,9 +17,6 @@ from covalent_braket_plugin import local_endpoint, node_log, pipeline, shared, s
 from covalent_braket_plugin.asking import Asker, ContextMaker, NewWorkMaker
 from covalent_braket_plugin.cancelling import cancel
 from covalent_braket_plugin.descriptions import JobSummary
-from covalent_braket_plugin.devices import catalogue
-from covalent_braket_plugin.devices.availability import DeviceState
-from covalent_braket_plugin.devices.choice import Chosen, Picker
 from covalent_braket_plugin.errors import (
     AwsError,
     BraketPluginError,
@@ -36,7 +32,8 @@ from covalent_braket_plugin.errors import (
 from covalent_braket_plugin.inputs.progress import Tell
 from covalent_braket_plugin.monitoring import phases
 from covalent_braket_plugin.monitoring.sight import Sight, in_sight
-from covalent_braket_plugin.node_log import Waiting, WaitingForDevice
+from covalent_braket_plugin.node_log import Waiting
+from covalent_braket_plugin.on_device import CancelledBeforeError, OnDevice, on_device
 from covalent_braket_plugin.packing import Group
 from covalent_braket_plugin.patience import patiently
 from covalent_braket_plugin.pipeline import Context, Prepared
@@ -49,7 +46,6 @@ __all__ = [
     "KeepHandle",
     "make_job",
     "now",
-    "on_device",
     "send",
     "settled",
     "wait",
@@ -64,10 +60,6 @@ log = logging.getLogger(__name__)
 
 KeepHandle = Callable[[str], Awaitable[Any]]
 """Stores a job's ARN where Covalent finds it when the electron is cancelled."""
-
-
-class CancelledBeforeError(Exception):
-    """The task was cancelled before it became a job."""
 
 
 def now() -> str:
@@ -131,92 +123,6 @@ async def _settled_for_new_work(
         worth=lambda error: isinstance(error, AwsError) and error.transient,
         enough=withdrawn,
     )
-
-
-class OnDevice:
-    """An electron with a device, for which its job is made.
-
-    Args:
-        make: Settles the settings.
-        picker: Picks the device.
-        waiting: Tells what it waits for.
-    """
-
-    def __init__(self, make: NewWorkMaker, picker: Picker, waiting: WaitingForDevice) -> None:
-        self._make = make
-        self._picker = picker
-        self._waiting = waiting
-
-    @property
-    def chosen(self) -> Chosen:
-        """The device."""
-        return self._picker.chosen
-
-    def make(self, *, may_start: bool) -> Context:
-        """Settle the settings, with this device."""
-        return self._make(may_start=may_start, device=self.chosen)
-
-    async def pick(self) -> None:
-        """Find a device, and wait for it if that is wanted.
-
-        Raises:
-            CancelledBeforeError: The electron was cancelled meanwhile.
-            BraketPluginError: It gets none.
-        """
-        chosen = await self._picker.pick()
-        if chosen is None:
-            raise CancelledBeforeError
-        await self._waiting.over(chosen)
-
-    async def pick_again(self, error: DeviceError) -> None:
-        """Find a device after CreateJob has refused this one.
-
-        Raises:
-            CancelledBeforeError: The electron was cancelled meanwhile.
-            BraketPluginError: It gets none.
-        """
-        self._picker.refused(error)
-        log.warning("%s Looking for a device again.", error)
-        await self.pick()
-
-
-async def on_device(
-    make: NewWorkMaker, ctx: Context, task: Task, withdrawn: asyncio.Event
-) -> OnDevice:
-    """Find the device for a job that is to be made.
-
-    Args:
-        make: Settles the settings.
-        ctx: The settings in force; names of devices are looked up if that was not done.
-        task: What the job is for.
-        withdrawn: Set if the electron is cancelled.
-
-    Raises:
-        CancelledBeforeError: It was cancelled while it waited for a device.
-        BraketPluginError: It gets none; nothing was uploaded.
-    """
-    ctx = replace(ctx, settings=await in_thread(catalogue.located, ctx.settings))
-    await in_thread(pipeline.check_devices, ctx)
-    clients, settings = ctx.jobs.clients, ctx.settings
-    wanted = settings.quantum_device
-
-    async def ask(arn: str) -> DeviceState | None:
-        def describe() -> DeviceState | None:
-            device = Chosen(arn, wanted, clients.region)
-            return catalogue.describe(make(may_start=True, device=device).jobs.clients, arn)
-
-        async def paced() -> DeviceState | None:
-            await shared.limits(clients).pace("GetDevice").turn()
-            return await in_thread(describe)
-
-        what = f"Whether {arn} can be used is not known yet"
-        return await patiently(paced, what, settings.give_up_after)
-
-    waiting = WaitingForDevice(task.dispatch_id, task.node_id, task.name)
-    picker = Picker(settings, clients.region, shared.lookout(clients), ask, waiting.told, withdrawn)
-    way = OnDevice(make, picker, waiting)
-    await way.pick()
-    return way
 
 
 async def _staged(
@@ -339,7 +245,7 @@ async def make_job(
             arn = await _submit(way.make, ctx, task, prepared, withdrawn)
             break
         except DeviceError as error:
-            ctx, prepared = await _on_another(way, ctx, task, prepared, withdrawn, error)
+            ctx, prepared = await way.again(ctx, task, prepared, withdrawn, error)
     created, job_name = now(), str(prepared.request["jobName"])
     shared.note_job(task.dispatch_id, nodes, arn)
     phases.enter(task.dispatch_id, task.node_id, "queued", job_arn=arn, job_name=job_name)
@@ -359,40 +265,8 @@ async def make_job(
         "node_id": task.node_id,
         "manifest": prepared.keys.uri(prepared.keys.manifest),
         "device": way.chosen.arn,
-        "instead": _instead(way.chosen),
+        "instead": way.instead,
     }
-
-
-def _instead(chosen: Chosen) -> str:
-    return f"Ran on {chosen.arn} instead of {chosen.wanted}: {chosen.why}." if chosen.why else ""
-
-
-async def _on_another(
-    way: OnDevice,
-    ctx: Context,
-    task: Task,
-    prepared: Prepared,
-    withdrawn: asyncio.Event,
-    error: DeviceError,
-) -> tuple[Context, Prepared]:
-    """Ready a task, whose payload is in S3, for the device that it gets now."""
-
-    def prepare() -> tuple[Context, Prepared | None]:
-        ctx = way.make(may_start=False)
-        return ctx, pipeline.prepare_again(ctx, prepared.keys, task)
-
-    try:
-        await way.pick_again(error)
-        what = f"{task.name} is not ready for another device yet"
-        ctx, again = await patiently(
-            lambda: uploading(prepare), what, ctx.settings.give_up_after, enough=withdrawn
-        )
-    except (BraketPluginError, CancelledBeforeError):
-        await in_thread(pipeline.discard, ctx, prepared.keys)
-        raise
-    if again is None:
-        raise LocalBraketError(pipeline.LOCAL_BRAKET_REPLACED) from error
-    return ctx, again
 
 
 async def _submit(

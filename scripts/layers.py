@@ -115,15 +115,15 @@ ROOMS = {
     "shared": room("aws descriptions devices glue monitoring quotas scheduler threads watcher"),
     "asking": room("errors descriptions devices pipeline"),
     "cancelling": room("errors asking descriptions jobs patience pipeline shared threads"),
+    "on_device": room("asking devices errors node_log patience pipeline protocol shared threads"),
     "lifecycle": room(
-        "devices errors inputs local_endpoint descriptions monitoring node_log packing patience"
-        " pipeline"
-        " protocol scheduler shared staging threads asking cancelling"
+        "errors inputs local_endpoint descriptions monitoring node_log on_device packing patience"
+        " pipeline protocol scheduler shared staging threads asking cancelling"
     ),
     "kept": room("collecting"),
     "attempts": room(
-        "costs errors asking collecting descriptions kept lifecycle monitoring node_log patience"
-        " pipeline protocol shared threads"
+        "costs errors asking collecting descriptions kept lifecycle monitoring node_log on_device"
+        " patience pipeline protocol shared threads"
     ),
     "reattach": room(
         "covalent_compat descriptions errors monitoring patience pipeline settings shared threads"
