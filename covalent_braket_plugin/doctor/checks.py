@@ -58,7 +58,7 @@ CHECKS: tuple[Check, ...] = (
     Check("bucket", bucket.bucket, ("identity",)),
     Check("bucket name", bucket.name_rule, ("bucket",)),
     Check("bucket access", bucket.write, ("bucket",)),
-    Check("input data", data.input_data, ("bucket",)),
+    Check("input data", data.input_data, ("identity",)),
     Check("role", role.exists, ("identity",)),
     Check("role trust", role.trust, ("role",)),
     Check("role hand-over", role.passable, ("role",)),

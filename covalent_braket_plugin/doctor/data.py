@@ -16,7 +16,7 @@ def input_data(exam: Exam) -> Result:
     if not given:
         return ok("none is set")
     try:
-        inputs.look(given, inputs.Target(exam.storage, exam.bucket, exam.settings.s3_prefix))
+        inputs.look(given, inputs.Target(exam.storage, exam.scope.bucket, exam.settings.s3_prefix))
     except SettingError as error:
         return failed(f"{error.setting}={error.value!r}: {error.rule}", error.fix)
     return ok(", ".join(f"{channel}: {place}" for channel, place in given.items()))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -188,6 +189,17 @@ def test_the_usual_bucket_need_not_exist_yet(patient: Patient) -> None:
     assert found["bucket"].state == "ok"
     assert "the first electron makes it" in found["bucket"].found
     assert found["bucket access"].state == "skipped"
+
+
+def test_input_data_that_is_not_there_fails_with_its_channel(
+    patient: Patient, tmp_path: Path
+) -> None:
+    (tmp_path / "h2.json").write_text("{}")
+    assert patient.see("input data", input_data={"h2": tmp_path / "h2.json"}).state == "ok"
+    found = patient.see("input data", input_data={"lih": str(tmp_path / "lih.json")})
+    assert found.state == "failed"
+    assert found.found.startswith(f"input_data['lih']='{tmp_path}/lih.json': ")
+    assert "Correct the path" in found.fix
 
 
 def test_a_bucket_in_another_region_fails(patient: Patient, new_bucket: Callable[..., str]) -> None:
