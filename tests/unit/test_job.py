@@ -168,6 +168,27 @@ def test_no_attempt_is_refused() -> None:
         job.run_with_retry(lambda: 1, attempts=0)
 
 
+def test_an_interrupt_begins_no_more_circuits() -> None:
+    program = """
+import os, signal, time
+from covalent_braket_plugin import job
+
+def one():
+    if not begun:
+        os.kill(os.getpid(), signal.SIGINT)
+    begun.append(1)
+    time.sleep(0.05)
+
+begun = []
+try:
+    job.run_parallel([one] * 200)
+except KeyboardInterrupt:
+    print("interrupted", len(begun) < 20)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout == "interrupted True\n", done.stderr
+
+
 # --- hyperparameters ----------------------------------------------------------------------------
 
 VALUES = [
