@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import cloudpickle
 import pytest
 from blockbuster import BlockBuster
 
@@ -17,3 +18,9 @@ def no_blocking() -> Iterator[None]:
         yield
     finally:
         detector.deactivate()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
+    """The jobs cannot import the tests."""
+    cloudpickle.register_pickle_by_value(request.module)

@@ -17,8 +17,7 @@ from tests.support.one_electron import OneElectron, begin
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
-    cloudpickle.register_pickle_by_value(request.module)
+def _the_bench_is_pickled_whole() -> None:
     cloudpickle.register_pickle_by_value(one_electron)
 
 

@@ -7,17 +7,11 @@ import uuid
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 
 from covalent_braket_plugin.braket import BraketExecutor
 from covalent_braket_plugin.errors import RejectedError
 from tests.support.braket_server import BraketServer
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
-    cloudpickle.register_pickle_by_value(request.module)
 
 
 def its_name() -> str:

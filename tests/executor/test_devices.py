@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 from botocore.exceptions import ClientError
 from covalent._shared_files.exceptions import TaskCancelledError
@@ -29,11 +28,6 @@ EMERALD = "arn:aws:braket:eu-north-1::device/qpu/iqm/Emerald"
 TN1 = "arn:aws:braket:::device/quantum-simulator/amazon/tn1"
 ALWAYS = ("Everyday", "00:00:00", "23:59:59")
 ONE_REFUSAL = {"operation": "CreateJob", "kind": "error", "status": 424, "times": 1}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
-    cloudpickle.register_pickle_by_value(request.module)
 
 
 @dataclass

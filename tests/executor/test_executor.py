@@ -429,7 +429,7 @@ async def test_unconfigured_executor_is_never_silently_local(tmp_path: Path) -> 
         ("classical_device", "ml.g5.large"),
         ("s3_bucket_name", "under_score"),
         ("ecr_image_uri", "public.ecr.aws/x/y:1"),
-        ("hyperparameters", {"a": ""}),
+        ("hyperparameters", {"covalent_a": 1}),
         ("version_mismatch", "ignore"),
     ],
 )

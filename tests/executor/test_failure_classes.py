@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 from covalent._shared_files.exceptions import TaskRuntimeError
 
@@ -19,11 +18,6 @@ QPU = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
 ROLE = "arn:aws:sts::123456789012:assumed-role/Runner/job"
 SENTENCE = f"User: {ROLE} is not authorized to perform: braket:CreateQuantumTask on resource: {QPU}"
 DENIED = {"kind": "error", "code": "AccessDeniedException", "status": 403}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
-    cloudpickle.register_pickle_by_value(request.module)
 
 
 Failing = Callable[..., Awaitable[list[str]]]

@@ -15,7 +15,6 @@ from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 from botocore.tokens import SSOTokenProvider
 
@@ -29,11 +28,6 @@ from tests.support.relay import ASSUME_ROLE, Relay
 BASE = "arn:aws:iam::111111111111:role/Base"
 TARGET = "arn:aws:iam::222222222222:role/team/Target"
 Keys = dict[str, str]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
-    cloudpickle.register_pickle_by_value(request.module)
 
 
 @pytest.fixture

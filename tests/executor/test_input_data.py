@@ -10,17 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 
 from covalent_braket_plugin.braket import BraketExecutor
 from covalent_braket_plugin.errors import SettingError
 from tests.support.braket_server import BraketServer, eventually
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
-    cloudpickle.register_pickle_by_value(request.module)
 
 
 @dataclass

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 from covalent._shared_files.exceptions import TaskRuntimeError
 
@@ -22,11 +21,6 @@ from tests.support.price_list import csv_of
 from tests.support.quantum import DM1, GARNET
 
 VALUES = {"depth": 3, "rate": 0.1, "label": "7", "deep": {"a": [True, None]}, "lines": "a\nb"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
-    cloudpickle.register_pickle_by_value(request.module)
 
 
 @dataclass

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 from click.testing import CliRunner
 from covalent._shared_files.exceptions import TaskRuntimeError
@@ -28,11 +27,6 @@ EMERALD = "arn:aws:braket:eu-north-1::device/qpu/iqm/Emerald"
 
 
 OTHERS_RESERVATION = "arn:aws:braket:eu-north-1:999999999999:reservation/x"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
-    cloudpickle.register_pickle_by_value(request.module)
 
 
 @dataclass

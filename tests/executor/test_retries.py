@@ -8,18 +8,12 @@ import signal
 import time
 from pathlib import Path
 
-import cloudpickle
 import pytest
 from covalent._shared_files.exceptions import TaskCancelledError, TaskRuntimeError
 
 from tests.support.braket_server import BraketServer, eventually
 from tests.support.one_electron import OneElectron as Bench
 from tests.support.one_electron import begin
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
-    cloudpickle.register_pickle_by_value(request.module)
 
 
 @pytest.fixture

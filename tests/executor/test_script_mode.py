@@ -7,7 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cloudpickle
 import pytest
 
 from covalent_braket_plugin import aws, images, roles
@@ -28,11 +27,6 @@ from tests.support.braket_server import BraketServer
 
 HERE = ".".join(own_versions().python.split(".")[:2])
 REPOSITORY = "amazon-braket-base-jobs"
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _functions_are_pickled_whole(request: pytest.FixtureRequest) -> None:
-    cloudpickle.register_pickle_by_value(request.module)
 
 
 class Account:
