@@ -23,7 +23,15 @@ from typing import Any
 from covalent_braket_plugin.errors import CostLimitError
 from covalent_braket_plugin.protocol import Budget, Counted
 
-__all__ = ["FREE", "LEAST_SIMULATOR_SECONDS", "LEDGER_FILE", "Guard", "counted", "dollars"]
+__all__ = [
+    "FREE",
+    "LEAST_SIMULATOR_SECONDS",
+    "LEDGER_FILE",
+    "Guard",
+    "counted",
+    "dollars",
+    "passed_over",
+]
 
 LEDGER_FILE = "budget.json"
 LEAST_SIMULATOR_SECONDS = 3.0
@@ -66,6 +74,7 @@ class _Ledger:
     tasks: int = 0
     refused: int = 0
     open: dict[str, _Task] = field(default_factory=dict)
+    devices: list[str] = field(default_factory=list)
 
     def worst(self, now: float) -> float:
         return self.settled + sum(task.worst(now) for task in self.open.values())
@@ -106,6 +115,8 @@ class Guard:
                 key = uuid.uuid4().hex
                 ledger.open[key] = task
                 ledger.tasks += 1
+                if (device := str(request.get("deviceArn", ""))) not in ledger.devices:
+                    ledger.devices.append(device)
                 return key
             ledger.refused += 1
             again = ledger.refused > 1
@@ -232,3 +243,30 @@ def counted(directory: Path, budget: Budget | None) -> Counted | None:
     except (OSError, ValueError, TypeError, KeyError):  # the electron may have written there
         return Counted(budget.usd, budget.usd)
     return Counted(round(usd, 6), budget.usd, ledger.tasks, ledger.refused)
+
+
+def passed_over(directory: Path, device: str) -> str:
+    """Say that an electron made no quantum task on the QPU that its job is for; empty if it did.
+
+    Such a job waits for its device, and has priority on it, for nothing: a device's ARN in the
+    electron's code is the usual reason.
+
+    Args:
+        directory: The electron's, where its quantum tasks were counted.
+        device: The job's device.
+    """
+    if ":device/qpu/" not in device:
+        return ""
+    try:
+        used = _read((directory / LEDGER_FILE).read_text("utf-8"), 0.0).devices
+    except FileNotFoundError:
+        used = []
+    except (OSError, ValueError, TypeError, KeyError):  # the electron may have written there
+        return ""
+    if device in used:
+        return ""
+    elsewhere = " and ".join(each.rpartition("/")[2] for each in used)
+    return (
+        f"This job was for {device.rpartition('/')[2]}, and made no quantum task there"
+        f"{f', but on {elsewhere}' if used else ''}: job.current_device() is the job's device."
+    )

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import sys
 import sysconfig
 import time
@@ -100,10 +101,18 @@ def run_directory(directory: Path) -> int:
         for call in manifest.calls:
             run.call = call
             _run_call(run, call)
+        if manifest.budget is not None:
+            _tell(budget.passed_over(directory, os.environ.get("AMZN_BRAKET_DEVICE_ARN", "")))
     except BaseException as problem:  # SystemExit and KeyboardInterrupt end an electron, not us
         error = _as_data(problem, run)
     _leave_result(run, error)
     return EXIT_OK if error is None else EXIT_ELECTRON_FAILED
+
+
+def _tell(warning: str) -> None:
+    if warning:
+        with contextlib.suppress(Exception):  # the electron may have closed it
+            sys.stderr.write(f"Warning: {warning}\n")
 
 
 def _run_call(run: _Run, call: Call) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from covalent_braket_plugin.budget import LEDGER_FILE, Guard, counted, dollars
+from covalent_braket_plugin.budget import LEDGER_FILE, Guard, counted, dollars, passed_over
 from covalent_braket_plugin.errors import CostLimitError
 from covalent_braket_plugin.protocol import Budget, Counted
 
@@ -102,3 +102,21 @@ def test_a_process_forked_in_the_middle_of_counting_holds_nobody_up(guard: Guard
     finally:
         os.kill(child, signal.SIGKILL)
         os.waitpid(child, 0)
+
+
+def test_a_qpu_on_which_no_task_was_made_is_told(guard: Guard, tmp_path: Path) -> None:
+    garnet = QPU["deviceArn"]
+    assert passed_over(tmp_path, str(garnet)) == (
+        "This job was for Garnet, and made no quantum task there: job.current_device() is the "
+        "job's device."
+    )
+    guard.reserve(SV1, "us-east-1")
+    assert "no quantum task there, but on sv1: " in passed_over(tmp_path, str(garnet))
+    guard.reserve(QPU, "")
+    assert passed_over(tmp_path, str(garnet)) == ""
+
+
+def test_of_a_simulator_or_a_damaged_count_nothing_is_told(guard: Guard, tmp_path: Path) -> None:
+    assert passed_over(tmp_path, str(SV1["deviceArn"])) == ""
+    (tmp_path / LEDGER_FILE).write_text("{")
+    assert passed_over(tmp_path, str(QPU["deviceArn"])) == ""
