@@ -26,7 +26,8 @@ EXAMPLES = sorted(
 PICTURES = {"maxcut_qaoa": "maxcut", "parallel_evaluation": "landscape", "vqe_h2": "vqe"}
 AT_ONCE = 3
 
-pytestmark = pytest.mark.e2e
+# Each test waits for its example, and the examples for one another.
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(400)]
 
 
 def run(demo: DemoServer, arguments: list[str]) -> tuple[int, str]:

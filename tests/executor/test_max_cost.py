@@ -83,7 +83,11 @@ async def test_a_qpu_without_max_cost_is_refused_with_what_it_may_cost(bench: Be
 async def test_a_qpu_is_used_once_somebody_has_said_what_it_may_cost(
     bench: Bench, settings: dict[str, Any]
 ) -> None:
-    assert await bench.run(answers, quantum_device=GARNET, **settings) == "done"
+    place = str(bench.place / "cache")
+    executor = BraketExecutor(local=True, cache_dir=place, quantum_device=GARNET, **settings)
+    assert await bench.run_on(executor, answers) == "done"
+    told = "This job was for Garnet, and made no quantum task there" in executor.task_stderr.getvalue()
+    assert told == (settings["max_cost"] == 5), "where tasks are counted, one that is not made is"
 
 
 async def test_a_simulator_needs_no_limit(bench: Bench) -> None:
