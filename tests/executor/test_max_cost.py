@@ -86,7 +86,8 @@ async def test_a_qpu_is_used_once_somebody_has_said_what_it_may_cost(
     place = str(bench.place / "cache")
     executor = BraketExecutor(local=True, cache_dir=place, quantum_device=GARNET, **settings)
     assert await bench.run_on(executor, answers) == "done"
-    told = "This job was for Garnet, and made no quantum task there" in executor.task_stderr.getvalue()
+    text = executor.task_stderr.getvalue()
+    told = "This job was for Garnet, and made no quantum task there" in text
     assert told == (settings["max_cost"] == 5), "where tasks are counted, one that is not made is"
 
 
