@@ -57,8 +57,8 @@ def with_arguments(given: Mapping[str, Any], group: Group) -> dict[str, Any]:
             )
         elif problem := hyperparameters({**joined, name: value}):
             log.warning(
-                "%s: its argument %s is not shown as a hyperparameter. %s %s",
-                *(group.main.name, name, problem.rule, problem.fix),
+                "%s: its argument %s is not shown as a hyperparameter: %s",
+                *(group.main.name, name, problem.rule or "Braket takes no more"),
             )
         else:
             joined[name] = value

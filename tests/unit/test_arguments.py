@@ -12,6 +12,7 @@ import pytest
 
 from covalent_braket_plugin import direct
 from covalent_braket_plugin.arguments import with_arguments
+from covalent_braket_plugin.settings.rules import OUR_HYPERPARAMETERS
 
 PROOF: list[str] = []
 
@@ -94,10 +95,10 @@ def test_what_braket_does_not_take_is_left_out_with_a_warning(
 ) -> None:
     with caplog.at_level(logging.WARNING):
         assert shown(tmp_path, f, covalent_x=1, **{"n" * 257: 1}, depth=2) == {"depth": 2}
-        most = {f"h{n}": n for n in range(95)}
+        most = {f"h{n}": n for n in range(100 - OUR_HYPERPARAMETERS - 1)}
         found = shown(tmp_path, f, given=most, a=1, b=2)
     assert found == {**most, "a": 1}
-    assert "f: its argument b is not shown as a hyperparameter" in caplog.text
+    assert "f: its argument b is not shown as a hyperparameter: Braket takes no more" in caplog.text
 
 
 def test_names_that_are_not_known_cost_no_electron(tmp_path: Path) -> None:
