@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from covalent_braket_plugin.devices.names import refuse_retired
 from covalent_braket_plugin.errors import ProgramError, SettingError
 from covalent_braket_plugin.execution.electron import runner
 from covalent_braket_plugin.execution.programs import Program, program_of
@@ -143,8 +144,9 @@ def _executors(backends: Any, settings: Mapping[str, Any]) -> dict[str, BraketEx
     found: dict[str, BraketExecutor] = {}
     for each in listed:
         label = _label(each)
-        if label.lower() in map(str.lower, found):
-            rule = f"{label} is there twice"
+        twice = next((other for other in found if _same(label, other)), None)
+        if twice is not None:
+            rule = f"{twice} is there twice"
             raise SettingError("backends", label, rule, "Name each device once.")
         found[label] = _executor(each, settings)
     return found
@@ -162,13 +164,28 @@ def _executor(backend: Any, settings: Mapping[str, Any]) -> BraketExecutor:
     return backend
 
 
+def _same(one: str, other: str) -> bool:
+    """Whether two labels are of one device: a provider may stand before its name."""
+    plain = sorted((re.sub("[^a-z0-9]", "", each.lower()) for each in (one, other)), key=len)
+    return plain[1].endswith(plain[0])
+
+
 def _text(backend: Any) -> str:
-    """Write a backend as the setting `quantum_device` takes it; enumerations have a value."""
+    """Write a backend as the setting `quantum_device` takes it; enumerations have a value.
+
+    Raises:
+        SettingError: It is none, or is retired.
+    """
     text = getattr(backend, "value", getattr(backend, "arn", backend))
     if not isinstance(text, str) or not text.strip():
         rule = "a backend is a device's name or ARN, one of Devices, or a BraketExecutor"
         raise SettingError("backends", backend, rule, "See: covalent-braket devices")
-    return text.strip()
+    text = text.strip()
+    if text.startswith("local:") and not text.startswith("local:braket/"):
+        rule = "programs are run on Braket's simulators only, where a job has no device"
+        raise SettingError("backends", text, rule, f"Use {LOCAL_SIMULATOR}.")
+    refuse_retired("backends", text)
+    return text
 
 
 def _label(backend: Any) -> str:

@@ -102,7 +102,7 @@ class Server:
             ) from error
         except (OSError, http.client.HTTPException) as error:
             raise NoServerError(
-                f"Covalent's server does not answer at {self.url} ({error}). Start it with: "
+                f"Covalent's server does not answer at {self.url} ({_reason(error)}). Start it with: "
                 "covalent start. If it runs elsewhere: `dispatcher.address` and `dispatcher.port` "
                 "in Covalent's configuration say where it is asked."
             ) from error
@@ -115,3 +115,7 @@ class Server:
 
 def _quoted(text: str) -> str:
     return urllib.parse.quote(text, safe="")
+
+
+def _reason(error: Exception) -> object:
+    return getattr(error, "reason", error)

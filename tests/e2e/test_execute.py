@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -29,14 +27,8 @@ measure q[2] -> c[0];
 """
 """Its bits are 01 and 11: the first is a coin, the second is 1."""
 
-FIVE = [
-    Devices.Amazon.SV1,
-    Devices.Amazon.DM1,
-    Devices.IQM.Garnet,
-    Devices.IonQ.Forte1,
-    "local:braket/default",
-]
-NAMES = ["SV1", "DM1", "Garnet", "Forte-1", "local-default"]
+FIVE = ["SV1", Devices.Amazon.DM1, "IQM Garnet", Devices.IonQ.Forte1.value, "local:braket/default"]
+NAMES = ["SV1", "DM1", "IQM-Garnet", "Forte-1", "local-default"]
 
 
 @pytest.fixture(autouse=True)
@@ -51,17 +43,6 @@ def program(tmp_path: Path) -> Path:
     path = tmp_path / "coin.qasm"
     path.write_text(THREE)
     return path
-
-
-def command(stage: Stage, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "covalent_braket_plugin.cli", *arguments],
-        env=stage.server.environment(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=150,
-        check=False,
-    )
 
 
 def test_five_devices_answer_one_program_as_it_is_written_and_every_process_sees_them(
@@ -79,17 +60,17 @@ def test_five_devices_answer_one_program_as_it_is_written_and_every_process_sees
     assert all(set(counts) == {"01", "11"} for counts in result.counts.values())
     assert all(sum(counts.values()) == 1000 for counts in result.counts.values())
     boxed = {each["backend"] for each in result.answers if "qpu" in each["device"]}
-    assert boxed == {"Garnet", "Forte-1"}
+    assert boxed == {"IQM-Garnet", "Forte-1"}
     assert [job.device for job in job.jobs()] == [each["device"] for each in result.answers]
 
     assert job.name == "coin"
     job.rename("a coin: tossed")
-    listed = json.loads(command(stage, "executions", "list", "--limit", "1", "--json").stdout)
+    listed = json.loads(stage.command("executions", "list", "--limit", "1", "--json").stdout)
     assert listed == [
         {"id": job.id, "name": "a coin: tossed", "status": "COMPLETED", "backends": NAMES}
     ]
     picture = program.with_suffix(".svg")
-    shown = command(stage, "executions", "result", job.id[:8], "--json", "--plot", str(picture))
+    shown = stage.command("executions", "result", job.id[:8], "--json", "--plot", str(picture))
     assert shown.returncode == 0, shown.stderr
     assert json.loads(shown.stdout)["answers"] == result.answers
     assert picture.read_text().startswith("<?xml")
@@ -97,17 +78,17 @@ def test_five_devices_answer_one_program_as_it_is_written_and_every_process_sees
 
 def test_what_some_devices_answer_is_there_though_others_fail(stage: Stage, program: Path) -> None:
     # IonQ's devices take 100 shots at least.
-    sent = command(stage, "execute", str(program), "-b", "local:braket/default", "-b",
-                   str(Devices.IonQ.Forte1.value), "--shots", "10", "--set=local=yes",
+    sent = stage.command("execute", str(program), "-b", "local:braket/default", "-b", "forte-1",
+                          "--shots", "10", "--set=local=yes",
                    "--set=max_cost=none", "--json")  # fmt: skip
     assert sent.returncode == 1, sent.stderr
     told = json.loads(sent.stdout)
     assert told["status"] == "FAILED"
     (counts,) = told["results"]
     assert sum(counts["value"].values()) == 10
-    assert "Shots must be between 100 and" in told["failed"]["Forte-1"]
+    assert "Shots must be between 100 and" in told["failed"]["forte-1"]
     job = execution.ExecutionJob.from_id(told["id"][:10], stage.url)
-    assert set(job.result(0).failed) == {"Forte-1"}
+    assert set(job.result(0).failed) == {"forte-1"}
 
 
 def test_without_backends_a_simulator_without_credentials_runs_it_and_can_be_cancelled(

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 
 import covalent as ct
 import pytest
@@ -23,17 +20,6 @@ def breaks(number: float) -> float:
     raise ValueError(f"{number} is not finite")
 
 
-def command(stage: Stage, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "covalent_braket_plugin.cli", "jobs", *arguments, "--set=local=yes"],
-        env=stage.server.environment(os.environ),
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-
-
 def test_what_s3_has_no_more_comes_from_covalent_and_a_failure_reads_the_same_in_both(
     stage: Stage,
 ) -> None:
@@ -47,14 +33,18 @@ def test_what_s3_has_no_more_comes_from_covalent_and_a_failure_reads_the_same_in
     result = stage.result(dispatch_id)
     assert not [key for key in stage.objects_of(dispatch_id) if key.endswith(".tobj")]
 
-    listed = json.loads(command(stage, "list", "--json", "--dispatch", dispatch_id).stdout)
+    listed = json.loads(
+        stage.command("jobs", "list", "--set=local=yes", "--json", "--dispatch", dispatch_id).stdout
+    )
     assert [(job["electron"], job["status"]) for job in listed] == [
         ("breaks", "FAILED"),
         ("half", "COMPLETED"),
     ]
     nodes = {job["electron"]: job["node_id"] for job in listed}
-    done = command(stage, "result", f"{dispatch_id}:{nodes['half']}")
+    done = stage.command("jobs", "result", "--set=local=yes", f"{dispatch_id}:{nodes['half']}")
     assert (done.stdout, done.returncode) == ("1.5\n", 0), done.stderr
 
-    shown = command(stage, "show", f"{dispatch_id}:{nodes['breaks']}", "--json")
+    shown = stage.command(
+        "jobs", "show", "--set=local=yes", f"{dispatch_id}:{nodes['breaks']}", "--json"
+    )
     assert json.loads(shown.stdout)["report"] == result.get_node_result(nodes["breaks"])["error"]

@@ -22,6 +22,9 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "six backends": ({"backends": SIX}, "on 1 to 5 backends at a time, not 6"),
     "no backends": ({"backends": []}, "on 1 to 5 backends at a time, not 0"),
     "a backend twice": ({"backends": ["SV1", Devices.Amazon.SV1]}, "SV1 is there twice"),
+    "a device by two names": ({"backends": ["IonQ Forte 1", "Forte-1"]}, "is there twice"),
+    "a retired device": ({"backends": ["SV1", "Lucy"]}, "OQC Lucy is retired"),
+    "a simulator of another's": ({"backends": "local:pennylane/lightning"}, "simulators only"),
     "no backend": ({"backends": [7]}, "a backend is a device's name or ARN"),
     "settings of an executor": (
         {"backends": BraketExecutor(local=True), "retries": 1},

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -53,6 +56,17 @@ class Stage:
     def run(self, workflow: Any, *args: Any, **kwargs: Any) -> Any:
         """Start a workflow and wait for it."""
         return self.result(self.dispatch(workflow, *args, **kwargs))
+
+    def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run ``covalent-braket`` as somebody who uses this server."""
+        return subprocess.run(
+            [sys.executable, "-m", "covalent_braket_plugin.cli", *arguments],
+            env=self.server.environment(os.environ),
+            capture_output=True,
+            text=True,
+            timeout=150,
+            check=False,
+        )
 
     def jobs_of(self, dispatch_id: str, region: str | None = None) -> list[dict[str, Any]]:
         """All jobs of a workflow, oldest first."""
