@@ -148,7 +148,7 @@ ROOMS = {
     ),
     # One program on several devices, as a workflow.
     "execution": room(
-        "braket devices errors execution history job monitoring settings",
+        "braket descriptions devices errors execution history job monitoring settings",
         "braket covalent matplotlib pandas pennylane plotext",
     ),
     # What makes the resources on AWS; Terraform is a program of its own.

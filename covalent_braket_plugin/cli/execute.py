@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,6 +35,7 @@ ROWS = 20
 MOST_COLUMNS = 100
 LOOK_SECONDS = 1.0
 SHORT = 8
+AT_ONCE = 8
 CTRL_C = 130
 
 ENDING = f"a name that ends in {' or '.join(SUFFIXES)}, or {TERMINAL!r}"
@@ -176,7 +178,9 @@ Examples:
 def list_executions(limit: int, offset: int, as_json: bool) -> None:
     """List executions, the newest first."""
     with console(stderr=True).status("Looking for executions ..."):
-        rows = [_row(job) for job in get_execution_jobs(offset, limit)]
+        found = get_execution_jobs(offset, limit)
+        with ThreadPoolExecutor(AT_ONCE) as pool:  # each costs questions to the server and Braket
+            rows = list(pool.map(_row, found))
     if as_json:
         print_json(rows)
     elif rows:

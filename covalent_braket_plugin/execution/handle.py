@@ -10,11 +10,13 @@ import webbrowser
 from collections.abc import Mapping
 from typing import Any
 
+from covalent_braket_plugin.descriptions import NAME_TAG
 from covalent_braket_plugin.errors import (
     BraketPluginError,
     JobCancelledError,
     JobFailedError,
     JobNotEndedError,
+    NoServerError,
     SettingError,
     UnknownJobError,
 )
@@ -30,6 +32,8 @@ FIRST_LOOK_SECONDS = 0.5
 LONGEST_LOOK_SECONDS = 5.0
 CANCEL_SECONDS = 90.0
 """For so long a cancellation is waited for: each job and its quantum tasks take up to a minute."""
+PATIENCE_SECONDS = 60.0
+"""For so long a server that has answered before may be silent: it may be restarted."""
 LOCAL_ACCOUNT = "0" * 12
 
 
@@ -87,8 +91,8 @@ class ExecutionJob:
         """
         if not self._given_name:
             with contextlib.suppress(BraketPluginError):  # nobody says that it has another name
-                names = {job.name for job in self.jobs() if job.name != job.braket_name}
-                self._given_name = names.pop() if len(names) == 1 else ""
+                for arn in self._arns()[:1]:  # all jobs have the same
+                    self._given_name = _history_of(arn).job(arn).tags.get(NAME_TAG, "")
         return self._given_name or self._name
 
     @property
@@ -112,9 +116,7 @@ class ExecutionJob:
             NoServerError: Covalent's server does not answer, or has no live page.
             AwsError: Braket refused or did not answer.
         """
-        told = self._server.live(self.id)
-        arns = [each["job_arn"] for each in told["electrons"] if each["job_arn"]]
-        return [_history_of(arn).job(arn) for arn in arns]
+        return [_history_of(arn).job(arn) for arn in self._arns()]
 
     # --- how it stands ---------------------------------------------------------------------------
 
@@ -141,7 +143,7 @@ class ExecutionJob:
         }
 
     def poll(self, timeout_sec: float | None = None) -> str:
-        """Wait until it has ended, and say its status.
+        """Wait until it has ended, and say its status; a server that restarts is waited for.
 
         Args:
             timeout_sec: For so many seconds at most; 0: ask once; None: as long as it takes.
@@ -154,13 +156,30 @@ class ExecutionJob:
         """
         deadline = None if timeout_sec is None else time.monotonic() + timeout_sec
         pause = FIRST_LOOK_SECONDS
-        while (status := self.status()) not in ENDED:
+        status = self.status()
+        while status not in ENDED:
             left = pause if deadline is None else deadline - time.monotonic()
             if left <= 0:
                 break
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, LONGEST_LOOK_SECONDS)
+            status = self._status_in_time()
         return status
+
+    def _status_in_time(self) -> str:
+        """Ask how it stands, again and again for a while if nobody answers.
+
+        Raises:
+            NoServerError: Nobody did.
+        """
+        until = time.monotonic() + PATIENCE_SECONDS
+        while True:
+            try:
+                return self.status()
+            except NoServerError:
+                if time.monotonic() >= until:
+                    raise
+            time.sleep(FIRST_LOOK_SECONDS)
 
     def result(self, timeout_sec: float | None = None, *, partial: bool = False) -> Results:
         """Give what the devices answered, once all have ended.
@@ -237,6 +256,10 @@ class ExecutionJob:
         return self.url
 
     # --- inside ----------------------------------------------------------------------------------
+
+    def _arns(self) -> list[str]:
+        told = self._server.live(self.id)
+        return [each["job_arn"] for each in told["electrons"] if each["job_arn"]]
 
     def _ask(self) -> Mapping[str, Any]:
         self._told = self._server.manifest(self.id)

@@ -102,9 +102,9 @@ class Server:
             ) from error
         except (OSError, http.client.HTTPException) as error:
             raise NoServerError(
-                f"Covalent's server does not answer at {self.url} ({_reason(error)}). Start it with: "
-                "covalent start. If it runs elsewhere: `dispatcher.address` and `dispatcher.port` "
-                "in Covalent's configuration say where it is asked."
+                f"Covalent's server does not answer at {self.url} ({_reason(error)}). "
+                "Start it with: covalent start. If it runs elsewhere: `dispatcher.address` and "
+                "`dispatcher.port` in Covalent's configuration say where it is asked."
             ) from error
         except ValueError as error:
             raise NoServerError(

@@ -8,7 +8,6 @@ import os
 import signal
 import sqlite3
 import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +18,7 @@ from demo_server import DemoServer
 
 from covalent_braket_plugin import local_endpoint
 from tests.support.braket_server import BraketServer, eventually
-from tests.support.stage import Stage
+from tests.support.stage import Stage, command
 
 ENDED = ("COMPLETED", "FAILED", "CANCELLED")
 
@@ -116,14 +115,7 @@ class Theatre:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``covalent-braket`` where the server is."""
-        return subprocess.run(
-            [sys.executable, "-m", "covalent_braket_plugin.cli", *arguments],
-            env=self.server.environment(os.environ),
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        return command(self.server, *arguments)
 
     def told(self, *arguments: str) -> Any:
         """What such a command says in JSON."""

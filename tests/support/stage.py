@@ -20,6 +20,18 @@ from covalent_braket_plugin import local_endpoint
 from tests.support.braket_server import BraketServer
 
 
+def command(server: DemoServer, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run ``covalent-braket`` as somebody who uses a server."""
+    return subprocess.run(
+        [sys.executable, "-m", "covalent_braket_plugin.cli", *arguments],
+        env=server.environment(os.environ),
+        capture_output=True,
+        text=True,
+        timeout=150,
+        check=False,
+    )
+
+
 @dataclass(frozen=True)
 class Stage:
     """The server and the local Braket of the tests."""
@@ -59,14 +71,7 @@ class Stage:
 
     def command(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         """Run ``covalent-braket`` as somebody who uses this server."""
-        return subprocess.run(
-            [sys.executable, "-m", "covalent_braket_plugin.cli", *arguments],
-            env=self.server.environment(os.environ),
-            capture_output=True,
-            text=True,
-            timeout=150,
-            check=False,
-        )
+        return command(self.server, *arguments)
 
     def jobs_of(self, dispatch_id: str, region: str | None = None) -> list[dict[str, Any]]:
         """All jobs of a workflow, oldest first."""
