@@ -229,7 +229,7 @@ def bring_inputs(ctx: Context, group: Group, task: Task, tell: Tell) -> None:
     Raises:
         BraketPluginError: As `prepare`.
     """
-    _checked(_showing_arguments(ctx, group), group, task)
+    _checked(ctx, group, task)
     _inputs(ctx, tell)
 
 

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import boto3
+import pennylane as qml
 import pytest
 from botocore.exceptions import ClientError
 from braket.aws import AwsDevice
@@ -69,6 +70,21 @@ def test_a_local_simulator_runs_them_too() -> None:
     assert values(job.run_parallel(CIRCUITS)) == COSINES
     shots = job.run_parallel([Circuit().x(0)] * 3, shots=4, device=LocalSimulator())
     assert [each.measurement_counts for each in shots] == [{"1": 4}] * 3
+
+
+def test_circuits_of_pennylane_run_at_once_as_functions(
+    aws: BraketServer, monkeypatch: pytest.MonkeyPatch, count: Callable[[], int]
+) -> None:
+    monkeypatch.setenv("AMZN_BRAKET_DEVICE_ARN", SV1)
+
+    @qml.qnode(job.pennylane_device(1))
+    def cosine(angle: float) -> Any:
+        qml.RX(angle, wires=0)
+        return qml.expval(qml.PauliZ(0))
+
+    got = job.run_parallel([partial(cosine, angle) for angle in ANGLES], max_workers=6)
+    assert list(map(float, got)) == COSINES
+    assert count() == len(ANGLES)
 
 
 def test_openqasm_as_text_is_run() -> None:
