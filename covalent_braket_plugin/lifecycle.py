@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -145,7 +145,7 @@ async def _staged(
     tell = _teller(task, withdrawn)
     try:
         if ctx.settings.input_data:
-            await _bring_inputs(ctx, make, group, task, tell, try_on)
+            await _bring_inputs(ctx, make, group, task, tell, withdrawn, try_on)
         return await try_on(lambda: uploading(_prepare, make, group, task, place, withdrawn, tell))
     except AwsError as error:
         if withdrawn.is_set():
@@ -159,6 +159,7 @@ async def _bring_inputs(
     group: Group,
     task: Task,
     tell: Tell,
+    withdrawn: asyncio.Event,
     try_on: Callable[[Callable[[], Awaitable[None]]], Awaitable[None]],
 ) -> None:
     """Upload input data apart, so that no electron that shares it waits in a thread."""
@@ -167,13 +168,29 @@ async def _bring_inputs(
     if turn.locked():
         note = "another electron is uploading the same input data"
         phases.enter(task.dispatch_id, task.node_id, "staging", note=note)
-    async with turn:
-        await try_on(
-            lambda: uploading_inputs(
-                lambda: pipeline.bring_inputs(make(may_start=True), group, task, tell)
-            )
-        )
+
+    def bring() -> None:
+        _where_it_runs(make, lambda ctx: pipeline.bring_inputs(ctx, group, task, tell))
+
+    async with _in_turn(turn, withdrawn):
+        await try_on(lambda: uploading_inputs(bring))
     phases.enter(task.dispatch_id, task.node_id, "staging", note="")
+
+
+@contextlib.asynccontextmanager
+async def _in_turn(turn: asyncio.Lock, withdrawn: asyncio.Event) -> AsyncIterator[None]:
+    """Hold a lock; an electron that is cancelled meanwhile does not wait for it."""
+    waiting = asyncio.ensure_future(turn.acquire())
+    unwanted = asyncio.ensure_future(withdrawn.wait())
+    try:
+        await asyncio.wait({waiting, unwanted}, return_when=asyncio.FIRST_COMPLETED)
+        if not waiting.done():
+            raise CancelledBeforeError
+        yield
+    finally:
+        unwanted.cancel()
+        if not waiting.cancel():
+            turn.release()
 
 
 def _teller(task: Task, withdrawn: asyncio.Event) -> Tell:
@@ -201,16 +218,21 @@ def _prepare(
 ) -> tuple[Context, Prepared]:
     if withdrawn.is_set():  # while it waited for a thread: uploads may be slow, or hang
         raise CancelledBeforeError
+    return _where_it_runs(make, lambda ctx: pipeline.prepare(ctx, group, task, place, tell))
+
+
+def _where_it_runs(make: ContextMaker, call: Callable[[Context], T]) -> tuple[Context, T]:
+    """Call with the settings in force; on a local Braket that has just stopped, on its next one."""
     ctx = make(may_start=True)
     try:
-        return ctx, pipeline.prepare(ctx, group, task, place, tell)
+        return ctx, call(ctx)
     except UnreachableError:
         if not ctx.settings.local:
             raise
     # It answered a moment ago and does not now: it was stopped, and is started again.
     local_endpoint.forget()
     ctx = make(may_start=True)
-    return ctx, pipeline.prepare(ctx, group, task, place, tell)
+    return ctx, call(ctx)
 
 
 async def make_job(

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import io
+import json
+import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from covalent._shared_files.exceptions import TaskCancelledError
 
 from covalent_braket_plugin.braket import BraketExecutor
 from covalent_braket_plugin.errors import SettingError
@@ -36,6 +40,10 @@ class Bench:
     @property
     def bucket(self) -> str:
         return str(self.server.info["bucket"])
+
+    def calls(self) -> dict[str, int]:
+        """How often the dispatcher's code has made each call."""
+        return self.server.calls().get("dispatcher", {})
 
     def objects(self) -> set[str]:
         """All that is in the local Braket's bucket."""
@@ -120,6 +128,25 @@ async def test_electrons_that_share_data_upload_it_once(bench: Bench) -> None:
     assert len({str(each) for each in found}) == 1
     new = {key for key in bench.objects() - before if "/inputs/" in key}
     assert len(new) == 2, "the file and the mark"
+
+
+async def test_an_upload_ends_with_the_electrons_that_want_it(bench: Bench) -> None:
+    source = bench.place / "large"
+    source.write_bytes(os.urandom(60_000_000))
+    slow = {"operation": "s3:UploadPart", "kind": "slow", "seconds": 0.6, "times": 0}
+    bench.server.faults(slow)
+    bench.server.reset_calls()
+    executor = bench.executor(input_data={"large": source})
+    tasks = [{"dispatch_id": str(uuid.uuid4()), "node_id": 0} for _ in range(2)]
+    runs = [asyncio.ensure_future(executor.run(contents, ["large"], {}, task)) for task in tasks]
+    await asyncio.to_thread(eventually, lambda: "s3:UploadPart" in bench.calls())
+    for task in tasks:
+        await executor.cancel(task, None)
+    ended = await asyncio.gather(*runs, return_exceptions=True)
+    assert [type(each) for each in ended] == [TaskCancelledError] * 2
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    listing = json.dumps([["large", 60_000_000, digest]]).encode()
+    assert not [key for key in bench.objects() if hashlib.sha256(listing).hexdigest() in key]
 
 
 def once_then_contents(mark: str, channel: str) -> dict[str, dict[str, str]]:
