@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
@@ -164,33 +164,19 @@ async def _bring_inputs(
 ) -> None:
     """Upload input data apart, so that no electron that shares it waits in a thread."""
     data = tuple(sorted(ctx.settings.input_data.items()))
-    turn = shared.one_at_a_time((ctx.jobs.clients.identity_key, data))
-    if turn.locked():
+    key = ctx.jobs.clients.identity_key, data
+    if shared.in_use(key):
         note = "another electron is uploading the same input data"
         phases.enter(task.dispatch_id, task.node_id, "staging", note=note)
 
     def bring() -> None:
         _where_it_runs(make, lambda ctx: pipeline.bring_inputs(ctx, group, task, tell))
 
-    async with _in_turn(turn, withdrawn):
+    async with shared.in_turn(key, withdrawn) as is_wanted:
+        if not is_wanted:
+            raise CancelledBeforeError
         await try_on(lambda: uploading_inputs(bring))
     phases.enter(task.dispatch_id, task.node_id, "staging", note="")
-
-
-@contextlib.asynccontextmanager
-async def _in_turn(turn: asyncio.Lock, withdrawn: asyncio.Event) -> AsyncIterator[None]:
-    """Hold a lock; an electron that is cancelled meanwhile does not wait for it."""
-    waiting = asyncio.ensure_future(turn.acquire())
-    unwanted = asyncio.ensure_future(withdrawn.wait())
-    try:
-        await asyncio.wait({waiting, unwanted}, return_when=asyncio.FIRST_COMPLETED)
-        if not waiting.done():
-            raise CancelledBeforeError
-        yield
-    finally:
-        unwanted.cancel()
-        if not waiting.cancel():
-            turn.release()
 
 
 def _teller(task: Task, withdrawn: asyncio.Event) -> Tell:

@@ -9,7 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Coroutine, Hashable, Iterable, Iterator, Mapping
+from collections.abc import (
+    AsyncIterator,
+    Callable,
+    Coroutine,
+    Hashable,
+    Iterable,
+    Iterator,
+    Mapping,
+)
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakValueDictionary
@@ -33,12 +41,13 @@ __all__ = [
     "closer",
     "follower",
     "in_background",
+    "in_turn",
+    "in_use",
     "job_ended",
     "job_of",
     "limits",
     "lookout",
     "note_job",
-    "one_at_a_time",
     "run_glue",
     "scheduler",
     "sending",
@@ -157,9 +166,33 @@ def still_sending(dispatch_ids: Iterable[str]) -> bool:
     return any(_sending[dispatch_id] > 0 for dispatch_id in dispatch_ids)
 
 
-def one_at_a_time(key: Hashable) -> asyncio.Lock:
-    """Find or make the lock of what only one task of the running event loop shall do at a time."""
-    return _locks.setdefault((asyncio.get_running_loop(), key), asyncio.Lock())
+@contextlib.asynccontextmanager
+async def in_turn(key: Hashable, unwanted: asyncio.Event) -> AsyncIterator[bool]:
+    """Wait until nobody else on the running event loop does the same.
+
+    Args:
+        key: What makes it the same.
+        unwanted: Once it is set, there is no more waiting.
+
+    Yields:
+        Whether it is our turn; not if it is unwanted by then.
+    """
+    lock = _locks.setdefault((asyncio.get_running_loop(), key), asyncio.Lock())
+    waiting = asyncio.ensure_future(lock.acquire())
+    stop = asyncio.ensure_future(unwanted.wait())
+    try:
+        await asyncio.wait({waiting, stop}, return_when=asyncio.FIRST_COMPLETED)
+        yield waiting.done()
+    finally:
+        stop.cancel()
+        if not waiting.cancel():
+            lock.release()
+
+
+def in_use(key: Hashable) -> bool:
+    """Whether somebody is at what `in_turn` lets one do at a time."""
+    lock = _locks.get((asyncio.get_running_loop(), key))
+    return lock is not None and lock.locked()
 
 
 def watcher(clients: Clients, asker: Asker[JobSummary]) -> Watcher[JobSummary]:
