@@ -132,8 +132,8 @@ async def test_electrons_that_share_data_upload_it_once(bench: Bench) -> None:
 
 async def test_an_upload_ends_with_the_electrons_that_want_it(bench: Bench) -> None:
     source = bench.place / "large"
-    source.write_bytes(os.urandom(60_000_000))
-    slow = {"operation": "s3:UploadPart", "kind": "slow", "seconds": 0.6, "times": 0}
+    source.write_bytes(bytes(120_000_000) + os.urandom(16))
+    slow = {"operation": "s3:UploadPart", "kind": "slow", "seconds": 1.1, "times": 0}
     bench.server.faults(slow)
     bench.server.reset_calls()
     executor = bench.executor(input_data={"large": source})
@@ -145,7 +145,7 @@ async def test_an_upload_ends_with_the_electrons_that_want_it(bench: Bench) -> N
     ended = await asyncio.gather(*runs, return_exceptions=True)
     assert [type(each) for each in ended] == [TaskCancelledError] * 2
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
-    listing = json.dumps([["large", 60_000_000, digest]]).encode()
+    listing = json.dumps([["large", 120_000_016, digest]]).encode()
     assert not [key for key in bench.objects() if hashlib.sha256(listing).hexdigest() in key]
 
 
