@@ -200,8 +200,8 @@ class ExecutionJob:
         if status not in ENDED and not partial:
             standing = ", ".join(f"{name} {how}" for name, how in self.statuses().items())
             raise JobNotEndedError(
-                f"{self.id} has not ended: {standing}. It was waited for no longer than "
-                f"{timeout_sec:g} s; partial=True gives what is there."
+                f"{self.id} has not ended: {standing}. To have what is there: partial=True "
+                "(--partial)."
             )
         found = self._answers()
         if not found.answers and status in ENDED:

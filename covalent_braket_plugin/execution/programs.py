@@ -1,7 +1,6 @@
 """What can be run, made into one form: flat OpenQASM 3 for Braket.
 
-The Braket SDK and PennyLane are loaded when they are needed, and need not be installed for
-programs of the other's.
+The Braket SDK is loaded when there is a program to read, PennyLane when it is one of its own.
 """
 
 from __future__ import annotations
@@ -57,6 +56,7 @@ def program_of(program: object, inputs: Mapping[str, float] | None = None) -> Pr
     Raises:
         ProgramError: It is none of these, or cannot be run; the text says why, and the line.
     """
+    _require_sdk()
     if isinstance(program, os.PathLike) or (isinstance(program, str) and _is_path(program)):
         path = Path(os.fspath(program))
         try:
@@ -69,6 +69,21 @@ def program_of(program: object, inputs: Mapping[str, float] | None = None) -> Pr
         except ProgramError as error:
             raise ProgramError(f"The program cannot be run. {error}") from error
     return _of_object(program, inputs)
+
+
+def _require_sdk() -> None:
+    """See that Braket's SDK can read programs.
+
+    Raises:
+        ProgramError: It is not installed, or broken.
+    """
+    try:
+        import braket.circuits  # noqa: F401
+    except ImportError as error:
+        raise ProgramError(
+            f"Programs are read with Braket's SDK, which cannot be imported ({error}). Install it: "
+            'pip install "covalent-braket-plugin[local]"'
+        ) from error
 
 
 def _is_path(text: str) -> bool:

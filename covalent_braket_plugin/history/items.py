@@ -51,6 +51,11 @@ class Item:
     type: str
 
     @property
+    def value_type(self) -> str:
+        """The same as `type`, as Classiq's results call it."""
+        return self.type
+
+    @property
     def frame(self) -> pd.DataFrame | None:
         """The value as a table; None if it is no counts, metrics or table."""
         import pandas as pd

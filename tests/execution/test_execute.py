@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from braket.circuits import Circuit, Observable
 from braket.devices import Devices
+from click.testing import CliRunner
 
 from covalent_braket_plugin.braket import BraketExecutor
+from covalent_braket_plugin.cli import main
 from covalent_braket_plugin.errors import NoServerError, PlotError, ProgramError, SettingError
 from covalent_braket_plugin.execution import ExecutionJob, Results, execute, get_execution_jobs
 
@@ -58,6 +61,32 @@ def test_values_cannot_be_asked_for_as_written(nobody: str) -> None:
         execute(VALUE, transpile=False, server=nobody)
 
 
+def test_without_brakets_sdk_the_error_says_how_to_install_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "braket.circuits", None)
+    with pytest.raises(ProgramError, match="pip install"):
+        execute(BELL)
+
+
+COMMANDS = {
+    "a file that is not there": (["no-such.qasm"], 1, "There is no such file"),
+    "a picture of another kind": (["a.qasm", "--plot", "a.gif"], 2, "'a.gif' is not a name"),
+    "a picture without results": (["a.qasm", "--plot", "a.svg", "--no-wait"], 2, "--no-wait out"),
+    "an input that is no number": (["a.qasm", "--input", "a=b"], 2, "write NAME=NUMBER"),
+    "an unknown setting": (["a.qasm", "--set", "regoin=x"], 2, "there is no setting 'regoin'"),
+}
+
+
+@pytest.mark.parametrize("why", COMMANDS)
+def test_the_command_says_in_a_line_what_is_wrong(why: str) -> None:
+    arguments, code, words = COMMANDS[why]
+    done = CliRunner().invoke(main, ["execute", *arguments])
+    assert done.exit_code == code, done.output
+    assert words in done.output
+    assert "Traceback" not in done.output
+
+
 def test_without_a_server_the_error_says_how_to_start_one(nobody: str) -> None:
     calls: list[Any] = [
         lambda: execute(BELL, server=nobody),
@@ -90,7 +119,7 @@ TWO = Results(
 
 
 def test_results_are_a_list_of_named_values_with_their_types() -> None:
-    assert [(each.name, each.type) for each in TWO] == [
+    assert [(each.name, each.value_type) for each in TWO] == [
         ("SV1", "counts"),
         ("Garnet", "counts"),
         ("DM1 expectation z(0)", "number"),

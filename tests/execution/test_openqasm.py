@@ -147,6 +147,12 @@ def test_loops_modifiers_and_inputs_of_openqasm_3() -> None:
     assert found == pytest.approx([1 - wanted, 0, 0, 0, 0, 0, 0, wanted])
 
 
+def test_pragmas_are_brakets_also_in_the_first_line() -> None:
+    built = circuit_of("#pragma braket verbatim\nbox { x $2; }\nbit c; c = measure $2;")
+    assert built.instructions[0].operator.name == "StartVerbatimBox"
+    assert measured_by(built) == [2]
+
+
 def test_a_program_that_measures_nothing_is_measured_on_all_its_qubits() -> None:
     built = circuit_of("OPENQASM 3.0; qubit[3] q; x q[1];")
     assert probabilities(built) == pytest.approx([0, 0, 1, 0, 0, 0, 0, 0])
