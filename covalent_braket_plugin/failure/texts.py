@@ -194,6 +194,9 @@ def _of_job(job: Job, outcome: Outcome | None, problem: Exception | None) -> Ite
     if phase := _phase(job, outcome):
         yield f"Failed while: {phase}"
     yield from _phases(job, outcome)
+    if outcome is not None and outcome.result_files:
+        how = f"covalent-braket jobs artifacts {job.arn.rpartition('/')[2][:8]}"
+        yield f"Files that it left: {outcome.result_files} ({how})"
     keys = _keys(job)
     if problem is not None and keys is not None:
         yield f"What is there stays there: {keys.uri(keys.base)}"

@@ -148,6 +148,30 @@ def test_lines_are_in_stdout_within_seconds_and_in_the_end_it_is_what_the_electr
     assert [name for name, _ in electron["history"]][:3] == ["staging", "waiting", "queued"]
 
 
+def size_of_input() -> int:
+    from covalent_braket_plugin import job
+
+    return sum(file.stat().st_size for file in job.input_dir("large").iterdir())
+
+
+def test_an_upload_of_input_data_is_followed_in_stdout_and_on_the_live_page(
+    stage: Stage, tmp_path: Path
+) -> None:
+    source = tmp_path / "large"
+    source.write_bytes(bytes(80_000_000) + os.urandom(16))
+    slow = {"operation": "s3:UploadPart", "kind": "slow", "seconds": 1.5, "times": 0}
+    stage.braket.faults(slow)
+    dispatch_id = stage.dispatch(one(size_of_input, input_data={"large": source}))
+    words = "Uploading input data 'large': "
+    eventually(lambda: words in stdout_of(stage, dispatch_id))
+    electron = told(stage, dispatch_id)
+    assert electron["phase"] == "staging"
+    assert electron["note"].startswith(words)
+    assert electron["note"].endswith(" MB of 80.0 MB")
+    stage.braket.faults()
+    assert stage.result(dispatch_id).result == 80_000_016
+
+
 def test_a_stdout_that_changes_while_it_is_fetched_arrives_whole(stage: Stage) -> None:
     done = stage.run(one(print, "something"))
     key = f"{done.dispatch_id}/node_0/stdout.log"

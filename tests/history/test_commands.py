@@ -157,6 +157,9 @@ def test_artifacts_are_listed_and_downloaded(
     assert (row["path"], (tmp_path / "notes.txt").read_text()) == (f"{tmp_path}/notes.txt", "hello")
     assert run(account, "artifacts", completed.id, "notes.txt", "--show").stdout == "hello\n"
     assert run(account, "artifacts", completed.id, "--force").exit_code == 2
+    shown = run(account, "show", completed.id).stdout
+    assert "notes.txt (5 bytes)" in shown
+    assert f"They are in: {completed.result_archive()} (" in shown
     missing = run(account, "artifacts", completed.id, "other.txt")
     assert (missing.exit_code, missing.stderr.splitlines()) == (
         1,

@@ -144,6 +144,7 @@ def test_files_of_a_failed_job_come_from_the_worker_whole_if_braket_keeps_none(
     keys = job.description.keys
     account.owner("s3").delete_object(Bucket=keys.bucket, Key=keys.model_archive)
     assert job.result_archive() == keys.uri(keys.results)
+    assert f"Files that it left: 2 (covalent-braket jobs artifacts {job.id[:8]})" in job.report()
     account.server.reset_calls()
     [table] = job.artifacts("energies.csv")
     assert list(table.value["energy"]) == [-1.0]
