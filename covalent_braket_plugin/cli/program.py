@@ -12,7 +12,8 @@ from covalent_braket_plugin.cli.deploy import deploy
 from covalent_braket_plugin.cli.devices import devices
 from covalent_braket_plugin.cli.doctor import doctor
 from covalent_braket_plugin.cli.estimate import estimate
-from covalent_braket_plugin.cli.execute import execute, executions
+from covalent_braket_plugin.cli.execute import execute
+from covalent_braket_plugin.cli.executions import executions
 from covalent_braket_plugin.cli.image import image
 from covalent_braket_plugin.cli.jobs import jobs, logs
 from covalent_braket_plugin.cli.local import local
