@@ -252,7 +252,7 @@ CALLER: tuple[Grant, ...] = (
         "Without it S3 answers 403 instead of 404 for an object that is not there, so that a job "
         "that left no outcome looks like one whose outcome may not be read. A condition on "
         "s3:prefix would bring the 403 back: GetObject has no such key. `jobs delete` lists what a "
-        "job has there.",
+        "job has there; whether a job saved new checkpoints is looked up the same way.",
         ("s3:ListBucket",),
         (_BUCKET,),
         _OWN_BUCKET,

@@ -66,7 +66,8 @@ data "aws_iam_policy_document" "caller" {
 
   # Without it S3 answers 403 instead of 404 for an object that is not there, so that a job that
   # left no outcome looks like one whose outcome may not be read. A condition on s3:prefix would
-  # bring the 403 back: GetObject has no such key. `jobs delete` lists what a job has there.
+  # bring the 403 back: GetObject has no such key. `jobs delete` lists what a job has there;
+  # whether a job saved new checkpoints is looked up the same way.
   statement {
     sid       = "TellMissingObjects"
     actions   = ["s3:ListBucket"]

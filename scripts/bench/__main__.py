@@ -18,7 +18,9 @@ from scripts.bench import report
 from scripts.bench.stage import ROOT, CaseError, environment
 
 INSIDE = "BENCH_CASE"
-CASES = ("cost", "fan-out", "mass", "data", "watch", "logs", "files", "execute")
+CASES = (
+    "cost", "fan-out", "mass", "data", "watch", "logs", "files", "execute", "checkpoints",
+)  # fmt: skip
 
 
 def _run_inside(case: str, folder: Path, sizes: Sequence[int]) -> None:
@@ -39,7 +41,7 @@ def _run_inside(case: str, folder: Path, sizes: Sequence[int]) -> None:
 def _runner(
     case: str, sizes: Sequence[int]
 ) -> Callable[[Path, Callable[[str], None]], report.Found]:
-    from scripts.bench import cost, data, execute, fan_out, files, logs, mass, watch
+    from scripts.bench import checkpoints, cost, data, execute, fan_out, files, logs, mass, watch
 
     runners: Mapping[str, Callable[[Path, Callable[[str], None]], report.Found]] = {
         "cost": lambda folder, say: cost.run(folder, sizes, say),
@@ -50,6 +52,7 @@ def _runner(
         "logs": logs.run,
         "files": files.run,
         "execute": execute.run,
+        "checkpoints": checkpoints.run,
     }
     return runners[case]
 

@@ -137,6 +137,29 @@ def writes_results() -> Any:
     return flow
 
 
+def saves_checkpoints() -> Any:
+    """A lattice of one electron that saves checkpoints; its arguments: how many, how large."""
+    import covalent as ct
+
+    _by_value()
+
+    @ct.electron(executor=executor_of("braket"))  # type: ignore[untyped-decorator]
+    def saver(count: int, size: int) -> None:
+        import os
+
+        from covalent_braket_plugin import job
+
+        data = os.urandom(size)
+        for step in range(count):
+            job.checkpoint.save({"step": step, "data": data})
+
+    @ct.lattice  # type: ignore[untyped-decorator]
+    def flow(count: int, size: int) -> None:
+        saver(count, size)
+
+    return flow
+
+
 def _by_value() -> None:
     import cloudpickle
 

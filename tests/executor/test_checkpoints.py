@@ -134,6 +134,29 @@ async def test_another_dispatch_goes_on_with_checkpoints_that_both_name(
     assert saved(electron) == saved(other) == []
 
 
+async def test_server_that_finds_a_job_ended_goes_on_from_its_checkpoints(
+    electron: OneElectron,
+) -> None:
+    def fails_once(file: str) -> str:
+        from covalent_braket_plugin import job
+
+        before: str = job.checkpoint.load(default="")
+        job.checkpoint.save("saved")
+        if begin(file) == 1:
+            raise ValueError("not yet")
+        return before
+
+    with pytest.raises(TaskRuntimeError, match="not yet"):
+        await electron.run(electron.executor(keep_payload=True), fails_once)
+    (first,) = electron.jobs()
+    group = {"dispatch_id": electron.dispatch_id, "node_ids": [7], "task_group_id": 7}
+    later = electron.executor(resume_on=["electron"])  # knows of the job no more than its ARN
+    (update,) = await later.receive(group, {"job_arn": first["jobArn"]})
+    assert str(update.status) == "COMPLETED"
+    assert electron.runs == len(electron.jobs()) == 2
+    assert saved(electron) == []
+
+
 async def test_cost_limit_holds_for_all_jobs_that_go_on(electron: OneElectron) -> None:
     executor = electron.executor(
         resume_on=["electron"], max_cost=0.0004, time_limit=12, quantum_device="local:none/none"

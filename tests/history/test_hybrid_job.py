@@ -233,6 +233,22 @@ def test_deleting_leaves_no_object_and_the_job_and_twice_finds_nothing(account: 
         job.result()
 
 
+def saves_and_fails() -> None:
+    from covalent_braket_plugin import job
+
+    job.checkpoint.save(7)
+    raise ValueError("not yet")
+
+
+@pytest.mark.parametrize("key", [None, "shared"])
+def test_deleting_takes_an_electrons_own_checkpoints_and_no_others(
+    account: Account, key: str | None
+) -> None:
+    job = account.job_of(saves_and_fails, checkpoint_key=key)
+    saved = f"{job.description.checkpoints}/checkpoint.ckpt"
+    assert (saved in job.delete()) is (key is None)
+
+
 def test_a_log_is_read_although_the_service_throttles(
     completed: HybridJob, local_braket: BraketServer
 ) -> None:
