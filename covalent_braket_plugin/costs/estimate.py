@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from covalent_braket_plugin.budget import LEAST_SIMULATOR_SECONDS
 from covalent_braket_plugin.costs.parts import Part, total
@@ -12,6 +12,7 @@ from covalent_braket_plugin.settings import Settings
 
 __all__ = ["Estimate", "Plan", "estimate", "in_force", "instance_usd"]
 
+RESERVED = "reserved: paid for by the hour"
 MONTH_HOURS = 730.0
 """What AWS reckons a month of storage as (365 * 24 / 12)."""
 
@@ -63,10 +64,12 @@ def estimate(settings: Settings, region: str, prices: Prices, plan: Plan | None 
         prices: The prices in force.
         plan: The quantum tasks that it is to make.
     """
-    prices = in_force(settings, region, prices)
     most = tuple(_most(settings, region, prices))
+    prices, on_demand = in_force(settings, region, prices), prices
     each = tuple(_each(settings.quantum_device, region, prices))
     planned = tuple(_planned(settings.quantum_device, region, prices, plan or Plan()))
+    if prices is not on_demand:
+        each, planned = (tuple(replace(p, note=RESERVED) for p in ps) for ps in (each, planned))
     missing = {part.what for part in (*most, *each, *planned) if part.usd is None}
     unknown = tuple(f"No price is known for {what} in {region}." for what in sorted(missing))
     return Estimate(most, each, planned, unknown)

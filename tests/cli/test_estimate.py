@@ -70,3 +70,12 @@ def test_a_setting_that_breaks_a_rule_is_an_error_in_one_line() -> None:
     done = CliRunner().invoke(main, ["estimate", "--no-config", "--set", "time_limit=0"])
     assert done.exit_code == 1
     assert done.stderr.startswith("Error: time_limit=0 is not valid")
+
+
+def test_in_a_reservation_quantum_tasks_cost_nothing_more() -> None:
+    garnet = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+    reservation = "arn:aws:braket:eu-north-1:123456789012:reservation/x"
+    settings = ["--set", f"quantum_device={garnet}", "--set", f"reservation_arn={reservation}"]
+    found = json.loads(estimate("--tasks", "10", "--shots", "10", *settings, "--json").stdout)
+    assert [part["usd"] for part in found["each"] + found["planned"]] == [0.0] * 4
+    assert {part["note"] for part in found["planned"]} == {"reserved: paid for by the hour"}

@@ -33,3 +33,8 @@ def fences(*words: str) -> Iterator[Fence]:
             found = tuple(match["words"].split())
             if found[: len(words)] == words:
                 yield Fence(page, text.count("\n", 0, match.start()) + 1, found, match["text"])
+
+
+def texts_in(picture: Path) -> set[str]:
+    """What an SVG of matplotlib says: it draws text as paths and notes it in comments."""
+    return set(re.findall(r"<!-- (.+?) -->", picture.read_text()))

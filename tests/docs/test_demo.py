@@ -19,7 +19,7 @@ import pytest
 from demo_server import DemoServer
 
 from covalent_braket_plugin import local_endpoint
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, texts_in
 
 EXAMPLES = ROOT / "examples"
 
@@ -32,11 +32,6 @@ def run_demo(server: DemoServer, *arguments: str, folder: Path = EXAMPLES) -> tu
         command, env=environment, capture_output=True, text=True, timeout=150, check=False
     )
     return done.returncode, done.stdout + done.stderr
-
-
-def texts_in(picture: Path) -> set[str]:
-    """What an SVG of matplotlib says: it draws text as paths and notes it in comments."""
-    return set(re.findall(r"<!-- (.+?) -->", picture.read_text()))
 
 
 def group_of(leader: int) -> set[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import pytest
 from demo_server import DemoServer
 
 from covalent_braket_plugin import local_endpoint
-from tests.docs.pages import ROOT
+from tests.docs.pages import ROOT, texts_in
 
 FOLDER = ROOT / "examples"
 # The quickstart is run with the demo, which is its own program.
@@ -62,11 +61,6 @@ def runs(demo: DemoServer, folder: Path) -> Iterator[dict[str, Future[tuple[int,
 def command(name: str, folder: Path) -> list[str]:
     draw = ["--picture", str(folder / f"{name}.svg")] if name in PICTURES else []
     return [str(FOLDER / f"{name}.py"), *draw]
-
-
-def texts_in(picture: Path) -> set[str]:
-    """What an SVG of matplotlib says: it draws text as paths and notes it in comments."""
-    return set(re.findall(r"<!-- (.+?) -->", picture.read_text()))
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
