@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Hashable
 from typing import Any
 
@@ -23,6 +24,7 @@ REMEMBERED_SECONDS = 60.0
 LOOKED_AT = 100
 """So many keys of a folder, to find one that is not just a folder's mark."""
 
+log = logging.getLogger(__name__)
 _uris: Remembered[str] = Remembered()
 _regions: Remembered[str] = Remembered()
 
@@ -82,8 +84,14 @@ def _demand_region(place: Place, storage: Storage, bucket: str, service: Hashabl
 
 def _found(place: Place, clients: Clients, bucket: str, key: str) -> str:
     if key and not key.endswith("/"):
-        alike = _keys(clients, bucket, key, 1)
-        if alike == [key]:  # the first in order, if there is such an object
+        alike = _keys(clients, bucket, key, 2)
+        if alike[:1] == [key]:  # the first in order, if there is such an object
+            if alike != [key]:
+                log.warning(
+                    "input_data[%r]: Braket may bring s3://%s/%s too, whose key begins as that of "
+                    "%s does; name a folder if that matters",
+                    *(place.channel, bucket, alike[1], place.given),
+                )
             return place.given
     folder = f"{key.rstrip('/')}/" if key else ""
     if any(not each.endswith("/") for each in _keys(clients, bucket, folder, LOOKED_AT)):

@@ -316,6 +316,18 @@ def test_a_folder_in_s3_ends_with_a_slash_and_an_object_does_not(
     assert channel.content_type == ("text/csv" if got.endswith(".csv") else "")
 
 
+def test_an_object_whose_key_begins_others_is_warned_of(
+    bench: Bench, caplog: pytest.LogCaptureFixture
+) -> None:
+    for key in ("one.csv", "two.csv", "two.csv.old"):
+        bench.s3.put_object(Bucket=bench.bucket, Key=key, Body=b"x")
+    data = {key: f"s3://{bench.bucket}/{key}.csv" for key in ("one", "two")}
+    inputs.look(data, bench.target())
+    (line,) = [each.getMessage() for each in caplog.records if "Braket may bring" in each.msg]
+    assert "input_data['two']" in line
+    assert "two.csv.old too" in line
+
+
 @pytest.mark.parametrize("key", ["dat", "nothing/", "marks"])
 def test_what_is_not_in_s3_is_refused(bench: Bench, key: str) -> None:
     for name in ("data/file", "marks/", "marks/deep/"):
