@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from covalent_braket_plugin.cli.execute_view import finish, row, shown
-from covalent_braket_plugin.cli.output import print_json
+from covalent_braket_plugin.cli.output import print_json, working
 from covalent_braket_plugin.cli.sources import gather
 from covalent_braket_plugin.execution import execute as send
 from covalent_braket_plugin.execution.executing import DEFAULT_SHOTS
@@ -82,15 +82,16 @@ def execute(
     if plot and not wait:
         raise click.UsageError("--plot needs the results: leave --no-wait out.")
     settings: dict[str, Any] = dict(gather(assignments, None, True).given)
-    job = send(
-        program,
-        backends or None,
-        num_shots=shots,
-        job_name=job_name,
-        transpile=transpile,
-        inputs=inputs,
-        **settings,
-    )
+    with working(f"Reading and sending {program} ..."):
+        job = send(
+            program,
+            backends or None,
+            num_shots=shots,
+            job_name=job_name,
+            transpile=transpile,
+            inputs=inputs,
+            **settings,
+        )
     if not as_json:
         click.echo(f"Sent: {job.id}", err=wait)
     if wait:

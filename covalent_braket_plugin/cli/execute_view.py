@@ -111,6 +111,8 @@ def _print(found: Results) -> None:
     for each in found:
         if each.type != "counts":
             click.echo(clean(f"{each.name}: {each.value}"))
+    if not found and not found.failed:
+        note("no device has answered yet.")
     for name, why in found.failed.items():
         click.echo(clean(f"{name} failed. {why}"), err=True)
 
