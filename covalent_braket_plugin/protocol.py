@@ -236,7 +236,7 @@ class Keys:
         if match is None:
             return None
         below = re.escape(f"s3://{self.bucket}/{match[1]}checkpoints/")
-        found = re.fullmatch(rf"{below}([^/]+/node-{match[2]}/saved)", uri)
+        found = re.fullmatch(rf"{below}((?!named/)[^/]+/node-{match[2]}/saved)", uri)
         return Place(self.bucket, f"{match[1]}checkpoints/{found[1]}") if found else None
 
 

@@ -50,13 +50,19 @@ class Stopped(BaseException):
 
 
 class _Signals:
-    """What became of SIGTERM in this process."""
+    """What became of SIGTERM in this process.
+
+    A process that it forks inherits all of this. There a save is finished too, and nothing else is
+    held up: who forked it, such as a pool, must be able to end it.
+    """
 
     def __init__(self) -> None:
         self.told = False
         self.asked = False
         self.saving = 0
         self._before: Any = None
+        self._process = os.getpid()
+        self._told_in = 0
 
     def listen(self) -> None:
         """Catch SIGTERM from now on, where Python lets us."""
@@ -67,18 +73,20 @@ class _Signals:
 
     def give_back(self) -> None:
         """Do what a signal that came meanwhile would have done."""
-        if self.told and not self.asked and not self.saving:
+        if self._told_in == os.getpid() and not self.saving:
             self._as_before(None)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        self.told = True
+        self.told, self._told_in = True, os.getpid()
         if not self.saving:
             self._as_before(frame)
 
     def _as_before(self, frame: FrameType | None) -> None:
+        ours = self._process == os.getpid()
+        self._told_in = 0
         if callable(self._before):
             self._before(signal.SIGTERM, frame)
-        elif not self.asked and self._before != signal.SIG_IGN:
+        elif not (self.asked and ours) and self._before != signal.SIG_IGN:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
             os.kill(os.getpid(), signal.SIGTERM)
 

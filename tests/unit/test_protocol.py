@@ -14,9 +14,11 @@ from covalent_braket_plugin.protocol import (
     NodeOutcome,
     Outcome,
     Part,
+    Place,
     Stream,
     Task,
     Versions,
+    checkpoints_key,
     image_versions,
     mismatches,
 )
@@ -116,3 +118,31 @@ def test_mismatch_is_what_would_not_load(pickled: Versions, loading: Versions, f
 
 def test_records_are_frozen() -> None:
     assert replace(OUTCOME, result_files=3) != OUTCOME
+
+
+def test_checkpoints_lie_where_no_other_electron_looks() -> None:
+    tasks = [Task(d, n, a) for d in ("d", "e") for n in (3, 30) for a in (1, 2)]
+    keys = {checkpoints_key("covalent", task, None) for task in tasks}
+    keys |= {checkpoints_key("covalent", tasks[0], name) for name in ("x", "x-y", "node-3")}
+    assert len(keys) == 7  # attempts share them
+    assert not [(a, b) for a in keys for b in keys if a != b and b.startswith(a)]
+    redispatched = Task("f", 3, origin="d")
+    assert checkpoints_key("covalent", redispatched, None) in keys
+    assert checkpoints_key("", tasks[0], None) == "checkpoints/d/node-3/saved"
+
+
+@pytest.mark.parametrize("prefix", ["", "covalent", "a/checkpoints/b"])
+def test_only_checkpoints_of_the_same_node_are_its_own(prefix: str) -> None:
+    keys = Keys.of("bucket", prefix, Task("d", 3, 2))
+    task = Task("e", 3, origin="o")
+    own = keys.uri(checkpoints_key(prefix, task, None))
+    assert keys.own_checkpoints(own) == Place.of(own)
+    others = [
+        keys.uri(checkpoints_key(prefix, Task("d", 30), None)),
+        keys.uri(checkpoints_key(prefix, task, "node-3")),
+        own.replace("bucket", "other"),
+        own.replace("checkpoints/", "else/"),
+        own + "/../x",
+        "",
+    ]
+    assert [each for each in others if keys.own_checkpoints(each)] == []
