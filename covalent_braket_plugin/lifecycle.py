@@ -17,6 +17,7 @@ from covalent_braket_plugin import local_endpoint, node_log, pipeline, shared, s
 from covalent_braket_plugin.asking import Asker, ContextMaker, NewWorkMaker
 from covalent_braket_plugin.cancelling import cancel
 from covalent_braket_plugin.descriptions import JobSummary
+from covalent_braket_plugin.devices.availability import needs_a_look
 from covalent_braket_plugin.errors import (
     AwsError,
     BraketPluginError,
@@ -105,7 +106,7 @@ async def send(
     """
     nodes = [electron.node_id for electron in group.electrons]
     with shared.watching_for_cancel(task.dispatch_id, nodes) as withdrawn:
-        ctx = await _settled_for_new_work(make, task, withdrawn)
+        ctx = await _settled_for_new_work(make, group, task, withdrawn)
         way = await on_device(make, ctx, task, withdrawn)
         ctx, prepared = await _staged(ctx, way.make, group, task, place, withdrawn)
         await in_thread(staging.remove, place)
@@ -113,11 +114,18 @@ async def send(
 
 
 async def _settled_for_new_work(
-    make: NewWorkMaker, task: Task, withdrawn: asyncio.Event
+    make: NewWorkMaker, group: Group, task: Task, withdrawn: asyncio.Event
 ) -> Context:
     """Settle the settings; names of devices are looked up at Braket, which may be out of reach."""
+
+    def settle() -> Context:
+        ctx = make(may_start=True)
+        if needs_a_look(ctx.settings.quantum_device):  # it may wait for a day: mistakes come first
+            pipeline.check(ctx, group, task)
+        return ctx
+
     return await patiently(
-        lambda: in_thread(make, may_start=True),
+        lambda: in_thread(settle),
         f"The settings of {task.name} are not settled yet",
         SETTLE_SECONDS,
         worth=lambda error: isinstance(error, AwsError) and error.transient,

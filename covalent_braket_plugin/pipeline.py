@@ -58,6 +58,7 @@ __all__ = [
     "Context",
     "Prepared",
     "bring_inputs",
+    "check",
     "check_devices",
     "context",
     "discard",
@@ -213,6 +214,20 @@ def prepare(ctx: Context, group: Group, task: Task, place: Path, tell: Tell = si
         payload.unlink(missing_ok=True)
     log.info("%s: %s", task.name, limits.sentence(settings, ctx.jobs.clients.region, at_hand()))
     return Prepared(keys, _request(ctx, task, keys, sha256, manifest.inputs))
+
+
+def check(ctx: Context, group: Group, task: Task) -> None:
+    """Check a task as `prepare` does; nothing is uploaded.
+
+    Args:
+        ctx: Settings and calls.
+        group: The staged electrons.
+        task: What the job is for.
+
+    Raises:
+        BraketPluginError: As `prepare`.
+    """
+    _checked(_showing_arguments(ctx, group), group, task)
 
 
 def bring_inputs(ctx: Context, group: Group, task: Task, tell: Tell) -> None:

@@ -117,8 +117,8 @@ ROOMS = {
     "cancelling": room("errors asking descriptions jobs patience pipeline shared threads"),
     "on_device": room("asking devices errors node_log patience pipeline protocol shared threads"),
     "lifecycle": room(
-        "errors inputs local_endpoint descriptions monitoring node_log on_device packing patience"
-        " pipeline protocol scheduler shared staging threads asking cancelling"
+        "devices errors inputs local_endpoint descriptions monitoring node_log on_device packing"
+        " patience pipeline protocol scheduler shared staging threads asking cancelling"
     ),
     "kept": room("collecting"),
     "attempts": room(
@@ -142,8 +142,8 @@ ROOMS = {
     ),
     # What became of jobs, asked of the service; Covalent's records only for values.
     "history": room(
-        "errors job protocol tobj payload settings aws local_endpoint descriptions jobs storage"
-        " failure pipeline collecting monitoring costs cancelling covalent_compat patience",
+        "devices errors job protocol tobj payload settings aws local_endpoint descriptions jobs"
+        " storage failure pipeline collecting monitoring costs cancelling covalent_compat patience",
         "cloudpickle numpy pandas",
     ),
     # One program on several devices, as a workflow.

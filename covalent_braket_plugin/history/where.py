@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from covalent_braket_plugin import aws, local_endpoint
-from covalent_braket_plugin.errors import LocalBraketError
+from covalent_braket_plugin.devices.catalogue import located
+from covalent_braket_plugin.errors import BraketPluginError, LocalBraketError
 from covalent_braket_plugin.jobs import Jobs
 from covalent_braket_plugin.pipeline import Context
 from covalent_braket_plugin.settings import Settings, check_one, with_local
@@ -29,6 +32,9 @@ def connect(settings: Settings) -> Context:
         if info is None:
             raise LocalBraketError("No local Braket is running, so that there are no jobs.")
         settings, local_pid = with_local(settings, info), int(info["pid"])
+    # Jobs are where the device is, if it is named and no region is; else that makes no difference.
+    with contextlib.suppress(BraketPluginError):
+        settings = located(settings)
     if settings.region:
         check_one("region", settings.region)
     clients = aws.clients_for(settings)

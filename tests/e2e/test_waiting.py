@@ -78,6 +78,27 @@ def test_electron_that_waits_says_how_many_are_ahead_and_then_what_its_job_print
     assert [stdout_of(narrow, dispatch_id, node) for node in nodes] == ["went on\n"] * 3
 
 
+def test_electron_that_waits_for_a_device_says_so_and_can_be_cancelled(
+    narrow: Stage, tmp_path: Path
+) -> None:
+    garnet = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+    narrow.braket.control("POST", "devices", {"deviceArn": garnet, "status": "OFFLINE"})
+    executor = ct.executor.BraketExecutor(local=True, quantum_device="Garnet", max_cost="none")
+
+    @ct.lattice
+    def flow(file: str) -> Any:
+        return ct.electron(wait_for, executor=executor)(file)
+
+    dispatch_id = narrow.dispatch(flow, str(tmp_path / "go"))
+    told = eventually(lambda: stdout_of(narrow, dispatch_id, 0), 60)
+    assert told.startswith("Waiting for a device since ")
+    assert told.endswith(": IQM Garnet is OFFLINE.\n")
+    ct.cancel(dispatch_id, dispatcher_addr=narrow.url)
+    assert str(narrow.result(dispatch_id).status) == "CANCELLED"
+    braket = narrow.braket.client("braket", "eu-north-1")
+    assert braket.search_jobs(filters=[])["jobs"] == []
+
+
 def test_electron_that_waits_for_too_long_fails_and_is_never_submitted(
     narrow: Stage, tmp_path: Path
 ) -> None:

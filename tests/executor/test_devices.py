@@ -157,6 +157,13 @@ async def test_an_electron_that_shall_not_wait_fails_and_says_why(fleet: Fleet) 
     assert not fleet.sent
 
 
+async def test_who_would_be_refused_anyway_does_not_wait_first(fleet: Fleet) -> None:
+    fleet.status(GARNET, "OFFLINE")
+    with pytest.raises(CostLimitError, match="max_cost"):
+        await fleet.run(quantum_device=GARNET, max_cost="")
+    assert not fleet.sent
+
+
 async def test_a_window_that_opens_too_late_fails_at_once_with_when_it_opens(fleet: Fleet) -> None:
     tomorrow = datetime.now(UTC) + timedelta(days=2)
     fleet.windows(GARNET, (f"{tomorrow:%A}", "10:00:00", "11:00:00"))
