@@ -191,6 +191,11 @@ def check_complete(settings: Settings) -> None:
             problem = Problem(fix, "it is for the role in assume_role_arn, which is not set")
             source = settings.sources[name]
             raise _refusal(BY_NAME[name], getattr(settings, name), problem, source)
+    if settings.if_device_unavailable == "fallback" and not settings.fallback_devices:
+        fix = "Set fallback_devices to the devices to take instead, or use 'wait'."
+        problem = Problem(fix, "it is for fallback_devices, which is not set")
+        source = settings.sources.get("if_device_unavailable", DEFAULT)
+        raise _refusal(BY_NAME["if_device_unavailable"], "fallback", problem, source)
 
 
 def region_of_device(device: str) -> str | None:

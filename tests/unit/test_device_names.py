@@ -14,7 +14,7 @@ from covalent_braket_plugin.devices.catalogue import check_live, in_region, loca
 from covalent_braket_plugin.devices.names import Listed, find, is_name
 from covalent_braket_plugin.devices.retired import retirement
 from covalent_braket_plugin.errors import SettingError
-from covalent_braket_plugin.settings import resolve
+from covalent_braket_plugin.settings import check_complete, resolve
 
 
 def listed(arn: str, provider: str, name: str, status: str = "ONLINE") -> Listed:
@@ -164,3 +164,8 @@ def test_a_device_stands_in_only_where_the_job_is(device: str, region: str, why:
     with pytest.raises(SettingError, match=f"fallback_devices=.*{why}"):
         in_region(resolve({"quantum_device": GARNET.arn, **given}, {}, {}), region)
     in_region(resolve({"quantum_device": FORTE.arn, **given}, {}, {}), "us-east-1")
+
+
+def test_fallback_without_devices_to_fall_back_on_is_refused() -> None:
+    with pytest.raises(SettingError, match=r"if_device_unavailable='fallback'.*fallback_devices"):
+        check_complete(resolve({"if_device_unavailable": "fallback"}, {}, {}))
