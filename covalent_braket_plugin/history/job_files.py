@@ -52,6 +52,16 @@ class JobFiles(JobState):
         files = [ArtifactFile(file.name, file.size) for file in outcome.files or ()]
         return outcome.result_files, files
 
+    @property
+    def checkpoints(self) -> tuple[int, str]:
+        """How many files it had in its checkpoint directory at its end, and where they are kept.
+
+        The second is an S3 URI, empty for a job without checkpoints. What an electron saved is
+        deleted when it has completed.
+        """
+        outcome = self._left[0] if self.ended else None
+        return outcome.checkpoints if outcome else 0, self.description.checkpoints
+
     def result_archive(self) -> str:
         """Say where the archive of its result files is: an S3 URI, empty if there is none.
 

@@ -245,7 +245,8 @@ def test_deleting_takes_an_electrons_own_checkpoints_and_no_others(
     account: Account, key: str | None
 ) -> None:
     job = account.job_of(saves_and_fails, checkpoint_key=key)
-    saved = f"{job.description.checkpoints}/checkpoint.ckpt"
+    assert job.checkpoints == (1, job.description.checkpoints)
+    saved = f"{job.checkpoints[1]}/checkpoint.ckpt"
     assert (saved in job.delete()) is (key is None)
 
 

@@ -174,6 +174,9 @@ def _rest(job: HybridJob) -> list[tuple[str, str]]:
         ("Hyperparameters", json.dumps(given, ensure_ascii=False) if given else ""),
         ("Tags", ", ".join(f"{key}={value}" for key, value in own.items())),
     ]
+    count, kept = job.checkpoints
+    if count and job.status != "COMPLETED":
+        lines.append(("Checkpoints", f"{count} files, kept in {kept}"))
     return [(title, text) for title, text in lines if text]
 
 
@@ -200,6 +203,7 @@ def _all(job: HybridJob, report: str, cost: dict[str, Any]) -> dict[str, Any]:
         "tags": job.tags,
         "phases": phases,
         "report": report,
+        "checkpoints": {"files": job.checkpoints[0], "uri": job.checkpoints[1]},
         "result_files": [{"name": each.name, "bytes": each.size} for each in job.result_files[1]],
         "result_archive": job.result_archive() if job.result_files[0] else "",
         "traceback": job.traceback(),
