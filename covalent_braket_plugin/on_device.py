@@ -96,7 +96,7 @@ class OnDevice:
 
         def prepare() -> tuple[Context, Prepared | None]:
             ctx = self.make(may_start=False)
-            return ctx, pipeline.prepare_again(ctx, prepared.keys, task)
+            return ctx, pipeline.prepare_for_device(ctx, prepared, task)
 
         try:
             await self._pick_again(error)

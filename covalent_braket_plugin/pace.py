@@ -9,8 +9,9 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
-__all__ = ["Pace", "sleep_or"]
+__all__ = ["Pace", "sleep_or", "unless"]
 
 SLACK_SECONDS = 0.25
 """A call may take so much longer to AWS than the next one: the bucket there fills later than ours.
@@ -18,6 +19,8 @@ SLACK_SECONDS = 0.25
 So whoever found our bucket empty leaves that much in it.
 """
 _ROUNDING = 1e-6
+
+T = TypeVar("T")
 
 
 class Pace:
@@ -136,4 +139,20 @@ async def sleep_or(
         await asyncio.wait({sleeping, changing}, return_when=asyncio.FIRST_COMPLETED)
     finally:
         sleeping.cancel()
+        changing.cancel()
+
+
+async def unless(event: asyncio.Event, work: Awaitable[T]) -> T | None:
+    """Wait for something, but not longer than until the event is set; None then.
+
+    Raises:
+        Exception: What the work raises.
+    """
+    working = asyncio.ensure_future(work)
+    changing = asyncio.ensure_future(event.wait())
+    try:
+        await asyncio.wait({working, changing}, return_when=asyncio.FIRST_COMPLETED)
+        return working.result() if working.done() else None
+    finally:
+        working.cancel()
         changing.cancel()

@@ -64,6 +64,7 @@ __all__ = [
     "discard",
     "prepare",
     "prepare_again",
+    "prepare_for_device",
     "prepare_glue",
     "remove",
 ]
@@ -328,6 +329,28 @@ def prepare_again(
     if before is not None and before.job.checkpoints:  # also where nobody knows of a redispatch
         job_request["checkpointConfig"]["s3Uri"] = before.job.checkpoints
     return Prepared(keys, job_request)
+
+
+def prepare_for_device(ctx: Context, prepared: Prepared, task: Task) -> Prepared | None:
+    """Ready a task that is uploaded for another device; all else about its job stays as it was.
+
+    Args:
+        ctx: Settings and calls, with the other device.
+        prepared: The task in S3.
+        task: What the job is for.
+
+    Returns:
+        None if the payload is not there any more.
+
+    Raises:
+        BraketPluginError: As `prepare_again`.
+    """
+    again = prepare_again(ctx, prepared.keys, task)
+    if again is None:
+        return None
+    # The electron's arguments and its checkpoints are not to be told from the settings.
+    kept = {name: prepared.request[name] for name in ("hyperParameters", "checkpointConfig")}
+    return Prepared(again.keys, {**again.request, **kept})
 
 
 def _showing_arguments(ctx: Context, found: Group | Mapping[str, str]) -> Context:

@@ -506,10 +506,15 @@ def inputs_digest(manifest: Manifest, hyperparameters: Mapping[str, str]) -> str
 
     Args:
         manifest: Its manifest, for its arguments and its input data.
-        hyperparameters: Of its job; ours do not count.
+        hyperparameters: Of its job; ours do not count, nor those that SageMaker adds, such as the
+            job's name.
     """
     ours = (HP_MANIFEST, HP_MANIFEST_SHA256, HP_PROTOCOL, HP_RUN)
-    given = {name: text for name, text in hyperparameters.items() if name not in ours}
+    given = {
+        name: text
+        for name, text in hyperparameters.items()
+        if name not in ours and not name.startswith("sagemaker_")
+    }
     data = [asdict(channel) for channel in manifest.inputs or ()]
     said = [json.dumps([given, data], sort_keys=True)]
     for call in manifest.calls:

@@ -15,7 +15,7 @@ from covalent_braket_plugin.devices.availability import Availability, local_time
 from covalent_braket_plugin.devices.lookout import Ask, Lookout
 from covalent_braket_plugin.devices.retired import retirement
 from covalent_braket_plugin.errors import DeviceError, DeviceUnavailableError, SettingError
-from covalent_braket_plugin.pace import sleep_or
+from covalent_braket_plugin.pace import sleep_or, unless
 from covalent_braket_plugin.settings import Settings
 
 __all__ = ["LONG_WAIT", "Chosen", "Picker", "Waits", "span"]
@@ -113,6 +113,8 @@ class Picker:
             problems: dict[str, Availability] = {}
             for arn in (self._wanted, *self._others):
                 verdict = await self._judged(arn)
+                if verdict is None:
+                    return None
                 if verdict.now:
                     self.chosen = Chosen(arn, self._wanted, self._region, self._why(problems))
                     return self.chosen
@@ -131,10 +133,13 @@ class Picker:
         self._refused.add(self.chosen.arn)
         self._lookout.refused(self.chosen.arn)
 
-    async def _judged(self, arn: str) -> Availability:
+    async def _judged(self, arn: str) -> Availability | None:
         if self._reserved or not (needs_a_look(arn) or arn in self._refused):
             return Availability(True)
-        seen = await self._lookout.look(arn, self._ask)
+        # Braket may not answer for an hour; the question goes on for the others who want to know.
+        seen = await unless(self._withdrawn, self._lookout.look(arn, self._ask))
+        if seen is None:
+            return None
         if seen.state is not None and seen.state.status == "RETIRED":
             raise self._retired(arn, seen.state.name)
         verdict = seen.judged(self._lookout.now())

@@ -1,7 +1,8 @@
 """How devices are, asked once for all electrons that want to know; on one event loop.
 
 Whoever wants to know first asks, the others wait for the answer. Of a device that cannot be used it
-is asked again after a pause that grows to a minute, or when its window opens.
+is asked again after a pause that grows to a minute, or when its window opens; after an hour in any
+case, since windows change, and devices are retired.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ __all__ = ["Ask", "Lookout", "Seen"]
 
 FRESH_SECONDS = 5.0
 """So long a device that could be used is taken to be so still."""
+CLOSED_SECONDS = 3600.0
+"""So long a device that is outside its window is taken to be so still, if that does not open."""
 FIRST_PAUSE_SECONDS = 2.0
 LONGEST_PAUSE_SECONDS = 60.0
 CALM_SECONDS = 300.0
@@ -73,7 +76,7 @@ class Lookout:
             Exception: What ``ask`` raises.
         """
         seen = self._seen.get(arn)
-        if seen is not None and self._fresh(seen):
+        if seen is not None and self._clock() < seen.due:
             return seen
         if arn not in self._asking:
             task = asyncio.get_running_loop().create_task(self._ask(arn, ask))
@@ -97,20 +100,14 @@ class Lookout:
         due = 0.0 if seen is None else seen.due - self._clock()
         return min(max(due, 0.0), LONGEST_PAUSE_SECONDS)
 
-    def _fresh(self, seen: Seen) -> bool:
-        verdict = seen.judged(self.now())
-        if verdict.opens is not None:
-            return True  # closed, for all that is known, until its window opens
-        # A window that has opened meanwhile is one more reason to ask.
-        return self._clock() < seen.due
-
     async def _ask(self, arn: str, ask: Ask) -> Seen:
         state = await ask(arn)
         seen = self._seen.setdefault(arn, Seen())
         seen.state = state
         verdict = seen.judged(self.now())
         if verdict.opens is not None:
-            seen.due = self._clock() + (verdict.opens - self.now()).total_seconds()
+            opens_in = (verdict.opens - self.now()).total_seconds()
+            seen.due = self._clock() + min(opens_in, CLOSED_SECONDS)
         elif verdict.now:
             seen.due = self._clock() + FRESH_SECONDS
         else:

@@ -46,10 +46,21 @@ class Archive:
     tree: Any
     pickled: bool
 
-    def data(self) -> Any:
-        """Unpack it; pickles too."""
+    def data(self, *, allow_pickle: bool) -> Any:
+        """Unpack it.
+
+        Raises:
+            DamagedError: It says that it holds no pickles, and does: whoever can write to the
+                bucket may have made it.
+        """
         with zipfile.ZipFile(self.path) as archive:
-            return rebuild(self.tree, lambda kind, n: _load(archive, kind, n))
+
+            def load(kind: str, number: int) -> Any:
+                if kind == "pickle" and not allow_pickle:
+                    raise DamagedError(f"{self.path} holds pickles, and says that it holds none")
+                return _load(archive, kind, number)
+
+            return rebuild(self.tree, load)
 
 
 class _Digesting(io.RawIOBase):

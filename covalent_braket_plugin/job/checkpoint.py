@@ -107,7 +107,7 @@ def load(name: str = "checkpoint", *, allow_pickle: bool = False, default: Any =
             f"The checkpoint {name!r} holds pickles: load it with allow_pickle=True, if you trust "
             "whoever can write to the bucket"
         )
-    return newest.data()
+    return newest.data(allow_pickle=allow_pickle)
 
 
 def names() -> list[str]:

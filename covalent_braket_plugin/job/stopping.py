@@ -73,8 +73,12 @@ class _Signals:
 
     def give_back(self) -> None:
         """Do what a signal that came meanwhile would have done."""
-        if self._told_in == os.getpid() and not self.saving:
+        if self._told_in != os.getpid() or self.saving:
+            return
+        if threading.current_thread() is threading.main_thread():
             self._as_before(None)
+        else:  # only the main thread may set handlers: have it called there
+            os.kill(os.getpid(), signal.SIGTERM)
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         self.told, self._told_in = True, os.getpid()

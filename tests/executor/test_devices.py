@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -38,12 +38,12 @@ class Fleet:
     place: Path
     task: dict[str, Any] = field(init=False)
 
-    def run(self, **settings: Any) -> asyncio.Task[Any]:
+    def run(self, args: Sequence[object] = (), **settings: Any) -> asyncio.Task[Any]:
         settings = {"local": True, "max_cost": "none", "poll_freq": 1, **settings}
         executor = BraketExecutor(cache_dir=str(self.place / "cache"), **settings)
         self.task = {"dispatch_id": str(uuid.uuid4()), "node_id": 7}
         self.server.reset_calls()
-        return asyncio.ensure_future(executor.run(where, [], {}, self.task))
+        return asyncio.ensure_future(executor.run(where, list(args), {}, self.task))
 
     async def until(self, operation: str, times: int = 1) -> None:
         """Wait until the executor has called an operation so often."""
@@ -76,7 +76,7 @@ class Fleet:
         return {name for name in calls if "Create" in name or "Put" in name}
 
 
-def where() -> str:
+def where(step: int = 0) -> str:
     import os
 
     return os.environ["AMZN_BRAKET_DEVICE_ARN"]
@@ -242,6 +242,14 @@ async def test_a_device_that_goes_offline_at_the_last_moment_is_waited_for(fleet
     assert await run == GARNET
     assert fleet.calls("braket:CreateJob") == 2
     assert fleet.job["status"] == "COMPLETED"
+
+
+async def test_the_job_for_the_other_device_shows_the_same_arguments(fleet: Fleet) -> None:
+    policy = {"if_device_unavailable": "fallback", "fallback_devices": [EMERALD]}
+    run = fleet.run([7], quantum_device=GARNET, log_arguments=True, **policy)
+    fleet.server.faults({**ONE_REFUSAL, "code": "DeviceOfflineException"})
+    assert await run == EMERALD
+    assert fleet.job["hyperParameters"]["step"] == "7"
 
 
 async def test_a_device_that_is_retired_at_the_last_moment_fails_and_leaves_nothing(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
 import subprocess
 import sys
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from covalent_braket_plugin.job import checkpoint
+from covalent_braket_plugin.job import archive, checkpoint
 from covalent_braket_plugin.job.checkpoint import INPUTS_VARIABLE
 
 
@@ -132,6 +134,32 @@ def test_pickles_are_written_and_read_only_if_both_sides_allow_it() -> None:
     with pytest.raises(ValueError, match="holds pickles: load it with allow_pickle=True"):
         checkpoint.load()
     assert checkpoint.load(allow_pickle=True)["seen"] == {1, 2}
+
+
+def test_pickles_are_not_read_either_if_the_file_says_that_it_holds_none(directory: Path) -> None:
+    class Ran:
+        def __reduce__(self) -> Any:
+            return Path.touch, (directory / "ran",)
+
+    checkpoint.save({"x": Ran()}, allow_pickle=True)
+    file = directory / "checkpoint.ckpt"
+    lie(file)
+    with pytest.raises(archive.DamagedError, match="says that it holds none"):
+        checkpoint.load()
+    assert not (directory / "ran").exists()
+
+
+def lie(file: Path) -> None:
+    """Write a checkpoint's file anew, whole, as one that holds no pickles."""
+    with zipfile.ZipFile(file) as old:
+        parts = {name: old.read(name) for name in old.namelist()}
+    parts["data.json"] = parts["data.json"].replace(b'"pickled": true', b'"pickled": false')
+    with zipfile.ZipFile(file, "w") as new:
+        for name, body in parts.items():
+            new.writestr(name, body)
+        new.comment = archive.ZEROS
+    data = file.read_bytes()
+    file.write_bytes(data[: -len(archive.ZEROS)] + hashlib.sha256(data).hexdigest().encode())
 
 
 def test_data_that_holds_itself_is_refused() -> None:

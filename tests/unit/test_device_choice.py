@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -124,16 +125,27 @@ async def test_a_device_that_stays_offline_is_asked_about_less_and_less_often() 
     assert 3600 / LONGEST_PAUSE_SECONDS <= len(world.asked) <= 3600 / LONGEST_PAUSE_SECONDS + 8
 
 
-async def test_a_closed_device_is_asked_about_again_when_it_opens_and_not_before() -> None:
+async def test_a_closed_device_is_asked_about_again_when_it_opens_and_each_hour_before() -> None:
     world = World(state(windows=OFFICE), now=SUNDAY)
     chosen = await world.picker().pick()
     assert chosen is not None
-    assert world.now() >= MONDAY.replace(hour=8)
-    assert world.asked == [GARNET, GARNET]
+    assert world.now() == MONDAY.replace(hour=8)
+    hours = (MONDAY.replace(hour=8) - SUNDAY).total_seconds() / 3600
+    assert len(world.asked) == math.ceil(hours) + 1
     assert world.told[0].long
     assert (
         "IQM Garnet is outside its execution window, which opens Mon 23 Nov" in world.told[0].text
     )
+
+
+async def test_windows_that_have_changed_are_noticed() -> None:
+    world = World(state(windows=OFFICE))
+    await world.picker().pick()
+    world.seconds += 5 * 24 * 3600  # a Saturday
+    world.states[GARNET] = state(windows=ALWAYS)
+    chosen = await world.picker(if_device_unavailable="fail").pick()
+    assert chosen is not None
+    assert chosen.arn == GARNET
 
 
 async def test_who_may_not_ask_takes_the_device_as_it_is() -> None:
@@ -226,3 +238,23 @@ async def test_who_is_cancelled_gets_no_device() -> None:
     world = World(state("OFFLINE"))
     world.withdrawn.set()
     assert await world.picker().pick() is None
+
+
+async def test_who_is_cancelled_while_braket_does_not_answer_waits_no_longer() -> None:
+    world, never = World(state()), asyncio.Event()
+    others = world.picker()
+
+    async def silent(arn: str) -> DeviceState | None:
+        await never.wait()
+        return world.states[arn]
+
+    world.ask = silent  # type: ignore[method-assign]
+    picking = asyncio.ensure_future(world.picker().pick())
+    await asyncio.sleep(0.01)
+    world.withdrawn.set()
+    assert await asyncio.wait_for(picking, 1) is None
+    world.withdrawn.clear()
+    waiting = asyncio.ensure_future(others.pick())
+    await asyncio.sleep(0.01)
+    never.set()
+    assert await waiting, "the question has gone on for the others"

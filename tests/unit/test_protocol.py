@@ -20,6 +20,7 @@ from covalent_braket_plugin.protocol import (
     Versions,
     checkpoints_key,
     image_versions,
+    inputs_digest,
     mismatches,
 )
 
@@ -146,3 +147,9 @@ def test_only_checkpoints_of_the_same_node_are_its_own(prefix: str) -> None:
         "",
     ]
     assert [each for each in others if keys.own_checkpoints(each)] == []
+
+
+def test_what_sagemaker_adds_to_a_job_makes_no_other_inputs_of_it() -> None:
+    found = inputs_digest(MANIFEST, {"x": "1"})
+    assert found == inputs_digest(MANIFEST, {"x": "1", "sagemaker_job_name": "of-this-attempt"})
+    assert found != inputs_digest(MANIFEST, {"x": "2"})

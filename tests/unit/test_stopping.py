@@ -76,6 +76,28 @@ print(job.should_stop(), job.checkpoint.load(allow_pickle=True))
     assert run(ASK + code, tmp_path).stdout == "False\n-15\nFalse 7\n"
 
 
+def test_signal_while_a_thread_saves_ends_the_process_when_that_is_done(tmp_path: Path) -> None:
+    code = """
+import threading, time
+
+class Ends:
+    def __reduce__(self):
+        os.kill(os.getpid(), 15)
+        time.sleep(0.2)
+        return int, (7,)
+
+job.checkpoint.save(1)
+save = threading.Thread(target=job.checkpoint.save, args=[Ends()], kwargs={"allow_pickle": True})
+save.start()
+save.join()
+time.sleep(10)
+"""
+    done = run("import os; from covalent_braket_plugin import job" + code, tmp_path)
+    assert (done.returncode, done.stderr) == (-signal.SIGTERM, "")
+    look = "from covalent_braket_plugin import job; print(job.checkpoint.load(allow_pickle=True))"
+    assert run(look, tmp_path).stdout == "7\n"
+
+
 def test_threads_learn_of_it_from_the_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
