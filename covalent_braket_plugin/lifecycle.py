@@ -125,7 +125,7 @@ async def _settled_for_new_work(
         return ctx
 
     return await patiently(
-        lambda: in_thread(settle),
+        lambda: uploading(settle),
         f"The settings of {task.name} are not settled yet",
         SETTLE_SECONDS,
         worth=lambda error: isinstance(error, AwsError) and error.transient,

@@ -133,7 +133,7 @@ async def on_device(
         CancelledBeforeError: It was cancelled while it waited for a device.
         BraketPluginError: It gets none; nothing was uploaded.
     """
-    ctx = await in_thread(_checked, ctx)
+    ctx = await uploading(_checked, ctx)
     clients, settings = ctx.jobs.clients, ctx.settings
     wanted = settings.quantum_device
 
@@ -144,7 +144,7 @@ async def on_device(
 
         async def paced() -> DeviceState | None:
             await shared.limits(clients).pace("GetDevice").turn()
-            return await in_thread(describe)
+            return await uploading(describe)
 
         what = f"Whether {arn} can be used is not known yet"
         return await patiently(paced, what, settings.give_up_after)

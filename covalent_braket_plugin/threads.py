@@ -1,9 +1,10 @@
 """The one border between the event loop and blocking calls: four bounded pools of our own.
 
 The default pool of asyncio is shared with Covalent's server, where a few slow uploads would hold
-up its database work. Uploads have a pool to themselves, so that hanging ones hold up neither what
-finished jobs left nor Covalent's own steps; short calls have another one, so that a cancellation
-waits for no data at all. Input data, which may be very large, has a pool too.
+up its database work. Uploads have a pool to themselves, with all that AWS is asked before them, so
+that hanging ones hold up neither what finished jobs left nor Covalent's own steps; short calls have
+another one, so that a cancellation waits for no data at all. Input data, which may be very large,
+has a pool too.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ async def in_thread(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwa
 
 
 async def uploading(function: Callable[_P, _R], *args: _P.args, **kwargs: _P.kwargs) -> _R:
-    """Call a blocking function that brings a task's data to S3; else as `in_thread`."""
+    """Call a blocking function that a task needs on its way to S3; else as `in_thread`."""
     return await _finished(_uploads.submit(function, *args, **kwargs))
 
 

@@ -26,6 +26,7 @@ from covalent_braket_plugin.monitoring import metrics, plots
 from covalent_braket_plugin.monitoring.lines import Metric
 from covalent_braket_plugin.monitoring.logs import Line
 from covalent_braket_plugin.pipeline import Context
+from covalent_braket_plugin.protocol import Place
 from covalent_braket_plugin.settings.rules import tag_character
 
 if TYPE_CHECKING:
@@ -234,8 +235,9 @@ class HybridJob(JobFiles):
     def delete(self) -> list[str]:
         """Delete what it has in S3: payload, value, record, streams, result files, checkpoints.
 
-        Checkpoints are those of its electron, with all its attempts; what a `checkpoint_key` names
-        stays. Braket keeps the job itself, and its log; results of its quantum tasks stay too.
+        Checkpoints are those of its electron, with all its attempts; what a later job has saved
+        stays with that one, and so does what a `checkpoint_key` names. Braket keeps the job itself,
+        and its log; results of its quantum tasks stay too.
 
         Returns:
             The S3 URIs of what was deleted; none if nothing was there any more.
@@ -254,10 +256,9 @@ class HybridJob(JobFiles):
                 "due: nothing is deleted."
             )
         self._ending = None
-        storage = self._ctx.storage
-        saved = keys.own_checkpoints(self.description.checkpoints)
-        removed = storage.remove_below(keys.place)
-        return removed + (storage.remove_below(saved) if saved else [])
+        saved = self._last_saved
+        removed = self._ctx.storage.remove_below(keys.place)
+        return removed + (self._ctx.storage.remove_below(saved) if saved else [])
 
     def open(self) -> str:
         """Open the page of the AWS console that shows it, in a browser.
@@ -270,6 +271,15 @@ class HybridJob(JobFiles):
         return self.console_url
 
     # --- inside ----------------------------------------------------------------------------------
+
+    @property
+    def _last_saved(self) -> Place | None:
+        """Where its electron's checkpoints are, if no job after this one has saved any."""
+        saved = self.description.keys.own_checkpoints(self.description.checkpoints)
+        newest = self._ctx.storage.changed_at(saved) if saved is not None else None
+        if newest is None or self.ended_at is None or newest > self.ended_at:
+            return None
+        return saved
 
     @property
     def _failed(self) -> bool:

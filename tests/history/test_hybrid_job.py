@@ -250,6 +250,16 @@ def test_deleting_takes_an_electrons_own_checkpoints_and_no_others(
     assert (saved in job.delete()) is (key is None)
 
 
+def test_deleting_leaves_checkpoints_to_a_later_job_that_has_saved_some(account: Account) -> None:
+    job = account.job_of(saves_and_fails)
+    bucket, _, folder = job.checkpoints[1].removeprefix("s3://").partition("/")
+    newer = {"Bucket": bucket, "Key": f"{folder}/checkpoint.ckpt"}
+    time.sleep(1.1)  # S3 tells whole seconds
+    account.owner("s3").put_object(**newer, Body=b"of a job that goes on from here")
+    assert not [uri for uri in job.delete() if "/checkpoints/" in uri]
+    assert account.owner("s3").head_object(**newer)
+
+
 def test_a_log_is_read_although_the_service_throttles(
     completed: HybridJob, local_braket: BraketServer
 ) -> None:

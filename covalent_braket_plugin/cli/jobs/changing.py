@@ -78,9 +78,10 @@ Examples:
 @with_history
 @json_option
 def delete(history: History, job: str, yes: bool, as_json: bool) -> None:
-    """Delete what an ended job has in S3: payload, value, record and result files.
+    """Delete what an ended job has in S3: payload, value, record, result files and checkpoints.
 
-    Braket keeps the job itself and its log. What Covalent has of it stays. Once more does no harm.
+    Checkpoints stay if a later job of its electron has saved some. Braket keeps the job itself and
+    its log. What Covalent has of it stays. Once more does no harm.
     """
     found = the_job(history, job)
     if not yes:
