@@ -34,7 +34,12 @@ SUFFIX = ".ckpt"
 BEFORE = ".ckpt.before"
 _NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,127}")
 
-_lock = threading.Lock()
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    # A process that is forked while a thread saves would take itself to be saving for ever.
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 _written: dict[Path, int] = {}
 """Generations of the files that this process wrote: these are whole."""
 

@@ -60,16 +60,17 @@ class _Signals:
         self.told = False
         self.asked = False
         self.saving = 0
+        self._listening = False
         self._before: Any = None
         self._process = os.getpid()
         self._told_in = 0
 
     def listen(self) -> None:
-        """Catch SIGTERM from now on, where Python lets us."""
-        main = threading.current_thread() is threading.main_thread()
-        if not main or signal.getsignal(signal.SIGTERM) == self._on_signal:
+        """Catch SIGTERM from now on, where Python lets us; once: a later handler may call us."""
+        if self._listening or threading.current_thread() is not threading.main_thread():
             return
         self._before = signal.signal(signal.SIGTERM, self._on_signal)
+        self._listening = True
 
     def give_back(self) -> None:
         """Do what a signal that came meanwhile would have done."""
@@ -110,9 +111,9 @@ def should_stop() -> bool:
     directory = _directory()
     if directory is None:
         return False
+    _signals.listen()  # a thread may have asked first
     if not _signals.asked:
         _signals.asked = True
-        _signals.listen()
         _touch(directory / ASKS_FILE)
     return bool(reason())
 

@@ -49,6 +49,23 @@ def test_handler_of_the_users_own_is_called_as_well(tmp_path: Path) -> None:
     assert done.stdout == "False\nmine\nTrue\n"
 
 
+def test_later_handler_of_the_users_own_may_call_the_one_before(tmp_path: Path) -> None:
+    own = """
+before = signal.signal(15, lambda *found: (print("mine"), before(*found)))
+job.checkpoint.save(1)
+os.kill(os.getpid(), 15)
+print(job.should_stop())
+"""
+    assert run(ASK + own, tmp_path).stdout == "False\nmine\nTrue\n"
+
+
+def test_process_whose_thread_asked_first_lives_on_too(tmp_path: Path) -> None:
+    thread = "import os, threading; from covalent_braket_plugin import job\n"
+    thread += "asks = threading.Thread(target=job.should_stop); asks.start(); asks.join()\n"
+    last = "print(job.should_stop()); os.kill(os.getpid(), 15); print(job.should_stop())"
+    assert run(thread + last, tmp_path).stdout == "False\nTrue\n"
+
+
 def test_pool_of_an_electron_that_asks_can_be_ended(tmp_path: Path) -> None:
     pool = """
 import multiprocessing, time
@@ -74,6 +91,32 @@ print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 print(job.should_stop(), job.checkpoint.load(allow_pickle=True))
 """
     assert run(ASK + code, tmp_path).stdout == "False\n-15\nFalse 7\n"
+
+
+def test_process_forked_while_a_thread_saves_can_be_ended(tmp_path: Path) -> None:
+    code = """
+import multiprocessing, threading, time
+begun = threading.Event()
+
+class Slow:
+    def __reduce__(self):
+        begun.set()
+        time.sleep(0.5)
+        return int, (7,)
+
+job.checkpoint.save(1)
+save = threading.Thread(target=job.checkpoint.save, args=[Slow()], kwargs={"allow_pickle": True})
+save.start()
+begun.wait()
+child = multiprocessing.get_context("fork").Process(target=time.sleep, args=[20])
+child.start(); time.sleep(0.3)
+child.terminate()
+child.join(10)
+print(child.exitcode)
+child.kill()
+"""
+    done = run("from covalent_braket_plugin import job" + code, tmp_path)
+    assert done.stdout == "-15\n", done.stderr
 
 
 def test_signal_while_a_thread_saves_ends_the_process_when_that_is_done(tmp_path: Path) -> None:
