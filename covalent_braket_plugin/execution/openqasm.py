@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 __all__ = ["circuit_of"]
 
 LIBRARIES = ("qelib1.inc", "stdgates.inc")
+MOST_QUBITS = 1000
+"""No device has so many; each is written down, so that a typing error would fill the memory."""
+MOST_STEPS = 1_000_000
+"""Of statements and of loops, which are unrolled: some ten minutes."""
 
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 _VERSION = re.compile(r"\A\s*OPENQASM\s+(\d+)(?:\.\d+)?\s*;")
@@ -107,6 +111,7 @@ class _Reading:
         self._text = text
         self._inputs = inputs
         self._line = 1
+        self._steps = 0
         self._registers: list[str] = []
         self._qubits: list[int] = []
         self._measured: dict[tuple[str, int], int] = {}
@@ -141,10 +146,13 @@ class _Reading:
         class Watched(Interpreter):  # type: ignore[misc]
             def visit(self, node: Any) -> Any:
                 reading.look_at(node, self.context.in_global_scope)
-                return super().visit(node)
+                visited = super().visit(node)
+                reading.look_at_range(visited)
+                return visited
 
         class Context(BraketProgramContext):  # type: ignore[misc]
             def add_qubits(self, name: str, num_qubits: int | None = 1) -> None:
+                reading.demand_few(len(reading._qubits) + (num_qubits or 1), MOST_QUBITS, "qubits")
                 super().add_qubits(name, num_qubits)
                 reading._qubits += self.get_qubits(_identifier(name))
 
@@ -166,6 +174,9 @@ class _Reading:
 
         if isinstance(node, ast.Statement) and outermost and node.span:
             self._line = node.span.start_line
+        if isinstance(node, ast.Statement):
+            self._steps += 1
+            self.demand_few(self._steps, MOST_STEPS, "steps")
         if isinstance(node, ast.QuantumMeasurementStatement):
             target = node.target
             name = getattr(target, "name", "") if target is not None else ""
@@ -179,6 +190,30 @@ class _Reading:
                 f"Line {self._line}: what follows depends on {node.name}, which was measured; that "
                 + _NO_FEEDBACK
             )
+
+    def look_at_range(self, node: Any) -> None:
+        """Refuse a loop that would not come to its end, before its steps are written down.
+
+        Raises:
+            ProgramError: It has too many steps.
+        """
+        from braket.default_simulator.openqasm.parser import openqasm_ast as ast
+
+        if isinstance(node, ast.RangeDefinition):
+            first, last, step = (
+                getattr(e, "value", None) for e in (node.start, node.end, node.step)
+            )
+            if last is not None and step != 0:
+                self.demand_few(abs(last - (first or 0)) // abs(step or 1), MOST_STEPS, "steps")
+
+    def demand_few(self, number: int, most: int, what: str) -> None:
+        """Refuse what no device could run, and what would take for ever to read.
+
+        Raises:
+            ProgramError: It is too much.
+        """
+        if number > most:
+            raise ProgramError(f"Line {self._line}: it has more than {most} {what}.")
 
     def measure(self, qubits: Any, bits: Any) -> None:
         """Note a measurement.

@@ -113,7 +113,7 @@ def _of_classiq(text: str) -> str:
     """Find the OpenQASM in what Classiq's SDK saved: ``outputs.qasm``, or ``qasm``."""
     try:
         saved = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:  # or it is nested too deeply
         raise ProgramError(f"It begins like Classiq's JSON, and is none: {error}.") from error
     outputs = saved.get("outputs") or {}
     found = (outputs.get("qasm") if isinstance(outputs, dict) else None) or saved.get("qasm")

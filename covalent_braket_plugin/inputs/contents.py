@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 import time
 from collections import OrderedDict
@@ -29,6 +30,8 @@ CHUNK_BYTES = 1024 * 1024
 REMEMBERED = 100_000
 SETTLED_SECONDS = 2.0
 """A file that was changed later than that may change again and keep its time stamp."""
+
+_CONTROL = re.compile("[\0-\x1f\x7f]")
 
 Heard = Callable[[int], None]
 """Told of so many bytes that were read."""
@@ -148,6 +151,9 @@ def _file(place: Place, path: Path, name: str) -> Found:
         raise place.refusal(
             f"the name of {os.fsencode(path)!r} is no UTF-8, as S3 has it", "Rename it."
         ) from error
+    if _CONTROL.search(name):
+        what = f"the name of {str(path)!r} holds a line break or another control character"
+        raise place.refusal(f"{what}, with which not all who read S3 can deal", "Rename it.")
     if length > MAX_KEY_BYTES:
         what = f"{path} has a path of {length} bytes below the folder, S3 takes {MAX_KEY_BYTES}"
         raise place.refusal(what, "Shorten it.")

@@ -29,6 +29,7 @@ RENEWED_AFTER = timedelta(days=1)
 REMEMBERED_SECONDS = 60.0
 """Many electrons of one workflow ask once."""
 PART_BYTES = 8 * 1024 * 1024
+NO_BUCKET = "NoSuchBucket"
 MAX_PARTS = 10_000
 """Of one upload (https://docs.aws.amazon.com/AmazonS3/latest/userguide/qfacts.html)."""
 
@@ -180,8 +181,8 @@ def _upload(target: Target, name: str, content: Content, heard: Heard) -> None:
     log.info("Uploading input data to %s: %s", target.uri(base), what)
     try:
         _send(target, base, content, heard)
-    except NotFoundError:
-        if not target.may_create:
+    except NotFoundError as error:
+        if not target.may_create or error.code != NO_BUCKET:
             raise
         target.storage.create_bucket(target.bucket)
         _send_to_new_bucket(target, base, content, heard)
@@ -194,6 +195,8 @@ def _send_to_new_bucket(target: Target, base: str, content: Content, heard: Hear
     try:
         _send(target, base, content, heard)
     except NotFoundError as error:  # S3 says so for a moment after it was created
+        if error.code != NO_BUCKET:  # what does not pass by itself would be asked for a day long
+            raise
         text = f"The bucket {target.bucket} is being created and is not there yet: {error}"
         raise AwsError(text, code=error.code, operation=error.operation, transient=True) from error
 

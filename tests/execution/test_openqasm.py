@@ -180,6 +180,11 @@ REFUSED = {
     "a character that is none of it": ("qubit q;\n?h q;", r"Line 3: '\?' is not OpenQASM"),
     "a phase that is left out": ("qubit[2] q; ctrl @ u3(1, 2, 3) q[0], q[1];", "`ctrl @ u3`"),
     "an input that it has not": ("qubit q; h q;", "It has no input alpha"),
+    "qubits without end": ("qubit[2] q;\nqubit[100000000] r;", "Line 3: .* more than 1000 qubits"),
+    "a loop without end": (
+        "qubit q;\nfor int i in [0:100000000] { h q; }",
+        "Line 3: it has more than 1000000 steps",
+    ),
     "no qubits": ("int i = 1;", "It has no qubits"),
 }
 

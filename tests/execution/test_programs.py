@@ -122,6 +122,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
     "a file that is not there": ("no/such.qasm", r"no/such.qasm cannot be run. There is no such"),
     "an object of another kind": (3, "int cannot be run. Give OpenQASM 2 or 3"),
     "nothing": (" \n", "It is empty"),
+    "JSON without end": ('{"a":' * 100_000, "begins like Classiq's JSON"),
     "broken JSON": ("{\n", "begins like Classiq's JSON"),
     "JSON without OpenQASM": (
         json.dumps({"outputs": {"qsharp": "namespace X {}"}}),

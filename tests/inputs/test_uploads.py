@@ -201,6 +201,16 @@ def test_a_named_bucket_that_is_not_there_is_not_created(bench: Bench) -> None:
 # --- the next attempt ------------------------------------------------------------------------
 
 
+def test_what_s3_does_not_take_is_no_bucket_that_is_still_being_made(bench: Bench) -> None:
+    content = contents.content_of(Place("c", str(bench.file("numbers"))))
+    [file] = content.files
+    # The local Braket's S3 answers 404 for such a key, although the bucket is there.
+    odd = replace(content, files=(replace(file, found=replace(file.found, name="a\nb")),))
+    with pytest.raises(NotFoundError) as refused:
+        uploads.ensure(bench.target(may_create=True), odd, lambda size: None)
+    assert not refused.value.transient
+
+
 def test_another_attempt_has_the_same_data_although_the_file_has_changed(bench: Bench) -> None:
     file = bench.file("numbers", b"1 2 3")
     channels = inputs.bring({"c": str(file)}, bench.target())
@@ -250,6 +260,7 @@ BAD: dict[str, tuple[Callable[[Path], object], str]] = {
     "link to a folder": (lambda folder: (folder / "a").symlink_to("/tmp"), "not followed"),
     "pipe": (lambda folder: os.mkfifo(folder / "a"), "neither a file nor a folder"),
     "socket": (socket_in, "neither a file nor a folder"),
+    "line break": (lambda folder: (folder / "a\nb").touch(), "control character"),
     "not UTF-8": (lambda f: open(os.fsencode(f) + b"/\xff", "w").close(), "no UTF-8"),
 }
 
