@@ -19,7 +19,7 @@ import covalent as ct
 from covalent_braket_plugin import job
 from covalent_braket_plugin.braket import BraketExecutor
 
-# The electronic Hamiltonian of H2, as in the quickstart, where its numbers are explained.
+# The Hamiltonian of H2, nuclear repulsion included; the quickstart says where it comes from.
 H2 = {"II": -0.33995362, "ZI": 0.39398368, "IZ": -0.39398368, "ZZ": -0.01123659, "XX": 0.18128881}
 EXACT = H2["II"] - H2["ZZ"] - math.hypot(H2["ZI"] - H2["IZ"], H2["XX"])
 STEPS, RATE, START = 30, 1.5, [0.8, -0.8, 0.8]
@@ -94,6 +94,7 @@ def workflow(steps: int) -> Any:
 def main() -> None:
     """Dispatch the workflow, say what both have found, check that it is the same."""
     dispatch_id = ct.dispatch(workflow)(STEPS)
+    print(f"Sent; to see how far it is: covalent-braket watch {dispatch_id}", flush=True)
     result = ct.get_result(dispatch_id, wait=True)
     assert result.status == "COMPLETED", result.error
     cut, uncut = result.result

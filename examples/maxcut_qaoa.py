@@ -102,6 +102,7 @@ def maxcut(edges: list[tuple[int, int]], shots: int = SHOTS) -> Any:
 def main(picture: Path | None = None) -> None:
     """Dispatch the workflow, show what it found, check it."""
     dispatch_id = ct.dispatch(maxcut)(RING)
+    print(f"Sent; to see how far it is: covalent-braket watch {dispatch_id}", flush=True)
     result = ct.get_result(dispatch_id, wait=True)
     assert result.status == "COMPLETED", result.error
     found, largest = result.result

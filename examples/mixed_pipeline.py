@@ -75,6 +75,7 @@ def pipeline(nodes: int, levels: list[float]) -> Any:
 def main() -> None:
     """Dispatch the pipeline, print the table, check it."""
     dispatch_id = ct.dispatch(pipeline)(NODES, LEVELS)
+    print(f"Sent; to see how far it is: covalent-braket watch {dispatch_id}", flush=True)
     result = ct.get_result(dispatch_id, wait=True)
     assert result.status == "COMPLETED", result.error
     print("noise  expected cut  in theory")

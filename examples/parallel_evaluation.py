@@ -61,7 +61,7 @@ def draw(rows: list[list[float]], picture: Path) -> None:
     from matplotlib import pyplot
 
     figure, axes = pyplot.subplots(figsize=(5, 4), layout="constrained")
-    drawn = axes.contourf(GRID, GRID, rows, levels=[n / 4 for n in range(3, 14)])
+    drawn = axes.contourf(GRID, GRID, rows, levels=[1 + n / 4 for n in range(9)])
     axes.set(xlabel="gamma", ylabel="beta", title="Expected cut, ring of four, one layer")
     figure.colorbar(drawn)
     figure.savefig(picture, metadata={"Date": None} if picture.suffix == ".svg" else None)
@@ -70,6 +70,7 @@ def draw(rows: list[list[float]], picture: Path) -> None:
 def main(picture: Path | None = None) -> None:
     """Dispatch the workflow, show the landscape, check it against the formula."""
     dispatch_id = ct.dispatch(workflow)(maxcut_qaoa.RING, GRID)
+    print(f"Sent; to see how far it is: covalent-braket watch {dispatch_id}", flush=True)
     result = ct.get_result(dispatch_id, wait=True)
     assert result.status == "COMPLETED", result.error
     rows = result.result

@@ -54,6 +54,7 @@ def sweep(edges: list[tuple[int, int]], points: list[dict[str, Any]]) -> Any:
 def main() -> None:
     """Dispatch the sweep, print the table, check it against theory."""
     dispatch_id = ct.dispatch(sweep)(RING, SWEEP)
+    print(f"Sent; to see how far it is: covalent-braket watch {dispatch_id}", flush=True)
     result = ct.get_result(dispatch_id, wait=True)
     assert result.status == "COMPLETED", result.error
     rows = result.result

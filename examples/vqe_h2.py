@@ -90,6 +90,7 @@ def vqe() -> Any:
 def main(picture: Path | None = None) -> None:
     """Dispatch the workflow, show both energies, check them."""
     dispatch_id = ct.dispatch(vqe)()
+    print(f"Sent; to see how far it is: covalent-braket watch {dispatch_id}", flush=True)
     result = ct.get_result(dispatch_id, wait=True)
     assert result.status == "COMPLETED", result.error
     found, lowest = result.result

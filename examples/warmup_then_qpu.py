@@ -65,6 +65,7 @@ def workflow(edges: list[tuple[int, int]]) -> Any:
 def main() -> None:
     """Dispatch the workflow, say what ran where and what it would cost, check it."""
     dispatch_id = ct.dispatch(workflow)(RING)
+    print(f"Sent; to see how far it is: covalent-braket watch {dispatch_id}", flush=True)
     result = ct.get_result(dispatch_id, wait=True)
     assert result.status == "COMPLETED", result.error
     found = result.result

@@ -140,7 +140,8 @@ def _executors(backends: Any, settings: Mapping[str, Any]) -> dict[str, BraketEx
     listed = list(backends) if several else [backends]
     if not 1 <= len(listed) <= MOST_BACKENDS:
         rule = f"a program is run on 1 to {MOST_BACKENDS} backends at a time, not {len(listed)}"
-        raise SettingError("backends", [_label(each) for each in listed], rule, "Run it in parts.")
+        fix = "Run it in parts." if listed else "Leave it out: a local simulator."
+        raise SettingError("backends", [_label(each) for each in listed], rule, fix)
     found: dict[str, BraketExecutor] = {}
     for each in listed:
         label = _label(each)

@@ -57,6 +57,8 @@ def program_of(program: object, inputs: Mapping[str, float] | None = None) -> Pr
         ProgramError: It is none of these, or cannot be run; the text says why, and the line.
     """
     _require_sdk()
+    if isinstance(program, str) and not program.strip():
+        raise ProgramError("The program cannot be run. It is empty.")
     if isinstance(program, os.PathLike) or (isinstance(program, str) and _is_path(program)):
         path = Path(os.fspath(program))
         try:

@@ -129,7 +129,8 @@ def _of_node(ctx: Context, dispatch: str, node_id: int) -> JobSummary:
     known = f"It has jobs for node{plural} {listed}. " if nodes else ""
     raise UnknownJobError(
         f"There is no job of dispatch {dispatch}, node {node_id} in {where}. {known}Electrons that "
-        "never became a job, and Covalent's own steps, have none."
+        "never became a job, and Covalent's own steps, have none; jobs for a device of another "
+        "region are there (--set region=REGION, region=...)."
     )
 
 

@@ -191,11 +191,29 @@ def check_complete(settings: Settings) -> None:
             problem = Problem(fix, "it is for the role in assume_role_arn, which is not set")
             source = settings.sources[name]
             raise _refusal(BY_NAME[name], getattr(settings, name), problem, source)
-    if settings.if_device_unavailable == "fallback" and not settings.fallback_devices:
+    _check_fallback(settings)
+
+
+def _check_fallback(settings: Settings) -> None:
+    """Check that policy and devices for falling back are there both, or neither.
+
+    Who has chosen another policy for one executor may leave the devices in the configuration file.
+
+    Raises:
+        SettingError: One is without the other.
+    """
+    devices, policy = settings.fallback_devices, settings.if_device_unavailable
+    name, value = "if_device_unavailable", str(policy)
+    if policy == "fallback" and not devices:
         fix = "Set fallback_devices to the devices to take instead, or use 'wait'."
         problem = Problem(fix, "it is for fallback_devices, which is not set")
-        source = settings.sources.get("if_device_unavailable", DEFAULT)
-        raise _refusal(BY_NAME["if_device_unavailable"], "fallback", problem, source)
+    elif devices and not _explicitness(settings, name):
+        name, value = "fallback_devices", ", ".join(devices)
+        fix = "Set if_device_unavailable to 'fallback', or leave this out."
+        problem = Problem(fix, f"these are never taken with if_device_unavailable={policy!r}")
+    else:
+        return
+    raise _refusal(BY_NAME[name], value, problem, settings.sources.get(name, DEFAULT))
 
 
 def region_of_device(device: str) -> str | None:

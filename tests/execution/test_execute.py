@@ -23,7 +23,7 @@ SIX = ["SV1", "DM1", "Garnet", "Emerald", "Forte-1", "Ibex-Q1"]
 
 REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "six backends": ({"backends": SIX}, "on 1 to 5 backends at a time, not 6"),
-    "no backends": ({"backends": []}, "on 1 to 5 backends at a time, not 0"),
+    "no backends": ({"backends": []}, "not 0. Leave it out: a local simulator"),
     "a backend twice": ({"backends": ["SV1", Devices.Amazon.SV1]}, "SV1 is there twice"),
     "a device by two names": ({"backends": ["IonQ Forte 1", "Forte-1"]}, "is there twice"),
     "a retired device": ({"backends": ["SV1", "Lucy"]}, "OQC Lucy is retired"),

@@ -120,6 +120,7 @@ def in_the_middle() -> Any:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "a file that is not there": ("no/such.qasm", r"no/such.qasm cannot be run. There is no such"),
+    "nothing at all": ("", "The program cannot be run. It is empty."),
     "an object of another kind": (3, "int cannot be run. Give OpenQASM 2 or 3"),
     "nothing": (" \n", "It is empty"),
     "JSON without end": ('{"a":' * 100_000, "begins like Classiq's JSON"),

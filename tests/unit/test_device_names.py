@@ -169,3 +169,11 @@ def test_a_device_stands_in_only_where_the_job_is(device: str, region: str, why:
 def test_fallback_without_devices_to_fall_back_on_is_refused() -> None:
     with pytest.raises(SettingError, match=r"if_device_unavailable='fallback'.*fallback_devices"):
         check_complete(resolve({"if_device_unavailable": "fallback"}, {}, {}))
+
+
+def test_devices_to_fall_back_on_without_the_policy_are_refused() -> None:
+    devices = {"fallback_devices": ["Emerald"]}
+    with pytest.raises(SettingError, match=r"fallback_devices='Emerald'.*if_device_unavailable"):
+        check_complete(resolve(devices, {}, {}))
+    # One executor may do without what the configuration file has for the others.
+    check_complete(resolve({"if_device_unavailable": "wait"}, devices, {}))
