@@ -188,12 +188,15 @@ async def _bring_inputs(
 
 
 def _teller(task: Task, withdrawn: asyncio.Event) -> Tell:
-    """Make what tells, from any thread, how far an upload is; and gives it up if it is unwanted."""
+    """Make what tells, from any thread, how far an upload is; and gives it up if it is unwanted.
+
+    So it is too if the server stops, which waits for all that goes on.
+    """
     node, loop = (task.dispatch_id, task.node_id), asyncio.get_running_loop()
-    stdout = node_log.of(*node) if node_log.in_server() else None
+    stdout, sender = node_log.of(*node) if node_log.in_server() else None, asyncio.current_task()
 
     def tell(text: str) -> None:
-        if withdrawn.is_set():
+        if withdrawn.is_set() or (sender is not None and sender.cancelling()):
             raise CancelledBeforeError
         if stdout is not None:
             stdout.line(f"{text}.")

@@ -67,4 +67,5 @@ async def _finished(started: Future[_R]) -> _R:
     except asyncio.CancelledError:
         if not started.cancel():
             await asyncio.wait([future])
+            future.exception()  # nobody asks for it any more, and asyncio would say so
         raise

@@ -9,6 +9,7 @@ payload of an electron that is sent now, and its mark never outlives it.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import logging
@@ -215,9 +216,14 @@ def _send(target: Target, base: str, content: Content, heard: Heard) -> None:
     extra = {**encryption(target.kms_key_id), **target.owned}
     s3 = target.storage.clients.s3
     sent = []
-    with translated("UploadPart"), TransferManager(s3, config) as transfer:
+    with (
+        contextlib.ExitStack() as opened,
+        translated("UploadPart"),
+        TransferManager(s3, config) as transfer,
+    ):
         for file in content.files:
             source = _Sent(file, heard)
+            opened.callback(source.close)
             key = f"{base}/{file.found.name}"
             sent.append((source, transfer.upload(source, target.bucket, key, extra_args=extra)))
         try:
@@ -286,6 +292,11 @@ class _Sent:
         self._digest.update(data)
         self._heard(len(data))
         return data
+
+    def close(self) -> None:
+        """Close it, if its upload was given up before its end."""
+        if self._opened is not None:
+            self._opened.close()
 
     def demand_unchanged(self) -> None:
         """Compare what was sent with what was read before.

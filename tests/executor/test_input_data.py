@@ -130,7 +130,10 @@ async def test_electrons_that_share_data_upload_it_once(bench: Bench) -> None:
     assert len(new) == 2, "the file and the mark"
 
 
-async def test_an_upload_ends_with_the_electrons_that_want_it(bench: Bench) -> None:
+@pytest.mark.parametrize("how", [TaskCancelledError, asyncio.CancelledError])
+async def test_an_upload_ends_with_the_electrons_that_want_it(
+    bench: Bench, how: type[BaseException]
+) -> None:
     source = bench.place / "large"
     source.write_bytes(bytes(120_000_000) + os.urandom(16))
     slow = {"operation": "s3:UploadPart", "kind": "slow", "seconds": 1.1, "times": 0}
@@ -140,10 +143,13 @@ async def test_an_upload_ends_with_the_electrons_that_want_it(bench: Bench) -> N
     tasks = [{"dispatch_id": str(uuid.uuid4()), "node_id": 0} for _ in range(2)]
     runs = [asyncio.ensure_future(executor.run(contents, ["large"], {}, task)) for task in tasks]
     await asyncio.to_thread(eventually, lambda: "s3:UploadPart" in bench.calls())
-    for task in tasks:
-        await executor.cancel(task, None)
+    for task, run in zip(tasks, runs, strict=True):
+        if how is TaskCancelledError:
+            await executor.cancel(task, None)
+        else:  # as if the server were stopped
+            run.cancel()
     ended = await asyncio.gather(*runs, return_exceptions=True)
-    assert [type(each) for each in ended] == [TaskCancelledError] * 2
+    assert [type(each) for each in ended] == [how] * 2
     digest = hashlib.sha256(source.read_bytes()).hexdigest()
     listing = json.dumps([["large", 120_000_016, digest]]).encode()
     assert not [key for key in bench.objects() if hashlib.sha256(listing).hexdigest() in key]
