@@ -37,6 +37,7 @@ _VALUES = frozenset(
 )
 _CONSTANTS = {"NEWTRUE": True, "NEWFALSE": False, "NONE": None}
 _SECRET_NAME = re.compile(r"passw|secret|token|credential|api_?key|private_?key", re.IGNORECASE)
+_PASSWORD_IN_URL = re.compile(r"://[^/\s@]*:[^/\s@]+@")
 
 
 def with_arguments(given: Mapping[str, Any], group: Group) -> dict[str, Any]:
@@ -50,7 +51,11 @@ def with_arguments(given: Mapping[str, Any], group: Group) -> dict[str, Any]:
     for name, value in _simple(group):
         if name in joined:
             continue
-        if _SECRET_NAME.search(name) or no_key({name: value}):
+        if (
+            _SECRET_NAME.search(name)
+            or _PASSWORD_IN_URL.search(str(value))
+            or no_key({name: value})
+        ):
             log.warning(
                 "%s: its argument %s may be a secret, and is not shown as a hyperparameter",
                 *(group.main.name, name),

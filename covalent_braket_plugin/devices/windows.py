@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
@@ -16,6 +17,8 @@ _GROUPS = {
     "Weekends": range(5, 7),
 }
 DAY = timedelta(days=1)
+
+log = logging.getLogger(__name__)
 
 
 class Opening(NamedTuple):
@@ -33,9 +36,10 @@ def next_opening(windows: Iterable[Mapping[str, str]], now: datetime) -> Opening
         now: The time, with its zone.
 
     Returns:
-        Its begin and end (UTC); windows that meet count as one. None if there is none.
+        Its begin and end (UTC); windows that meet count as one. None if there is none. What is not
+        a window as AWS writes them today is left out, with a warning.
     """
-    openings = sorted(each for window in windows for each in _openings(window, now))
+    openings = sorted(each for window in windows for each in _known_openings(window, now))
     joined: list[Opening] = []
     for each in openings:
         if joined and each.begin <= joined[-1].end + timedelta(seconds=1):
@@ -43,6 +47,14 @@ def next_opening(windows: Iterable[Mapping[str, str]], now: datetime) -> Opening
         else:
             joined.append(each)
     return next((each for each in joined if each.end > now), None)
+
+
+def _known_openings(window: Mapping[str, str], now: datetime) -> list[Opening]:
+    try:
+        return list(_openings(window, now))
+    except (KeyError, TypeError, ValueError):
+        log.warning("This execution window of a device is not understood, and left out: %s", window)
+        return []
 
 
 def _openings(window: Mapping[str, str], now: datetime) -> Iterator[Opening]:

@@ -69,8 +69,11 @@ def run_with_fallback(
         NoDeviceError: None could be used; the text says why not.
         QuantumTaskError: The quantum task ended without a result.
         ValueError: No device is named, or one that nothing is known of.
+        TypeError: `devices` is one text and no list.
         ImportError: The image does not hold the Braket SDK.
     """
+    if isinstance(devices, str):
+        raise TypeError(f"devices={devices!r} is one text: give a list, such as [{devices!r}]")
     wanted = list(devices)
     if not wanted:
         raise ValueError("No device is named. Give at least one ARN or local:braket/NAME.")

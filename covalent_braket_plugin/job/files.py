@@ -20,9 +20,9 @@ def input_dir(channel: str) -> Path:
     """
     inputs = context().inputs
     found = inputs / channel
-    if found.is_dir():
-        return found
     known = sorted(path.name for path in inputs.iterdir()) if inputs.is_dir() else []
+    if channel in known and found.is_dir():  # no path that leads elsewhere
+        return found
     there = ", ".join(known) if known else "none"
     raise FileNotFoundError(
         f"There is no input channel {channel!r}: {found} does not exist. Channels: {there}. Give "

@@ -67,9 +67,15 @@ def run_parallel(
             `CostLimitError` too if `max_cost` stopped one.
         ImportError: The image does not hold the Braket SDK.
         ValueError: `max_workers` is less than 1.
+        TypeError: It is one circuit and no list, or the device is none of the SDK.
     """
     if max_workers < 1:
         raise ValueError(f"max_workers={max_workers!r} is not valid: use 1 or more")
+    if isinstance(circuits, (str, bytes)) or not hasattr(circuits, "__iter__"):
+        # Each character of a text would be sent as a program.
+        raise TypeError(f"circuits is of type {type(circuits).__name__}: give a list, such as [it]")
+    if device is not None and not hasattr(device, "run"):
+        raise TypeError(f"device={device!r} is no device of the Braket SDK, such as AwsDevice(ARN)")
     todo = [each if _is_function(each) else as_program(each) for each in circuits]
     if not all(map(_is_function, todo)):
         device = ready(current_device() if device is None else device)

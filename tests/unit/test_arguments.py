@@ -74,6 +74,7 @@ def test_the_users_own_hyperparameters_win(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "secret",
     [
+        {"url": "postgres://me:hunter2@host/x"},
         {"password": "x"},
         {"api_key": 3},
         {"value": "AKIAIOSFODNN7EXAMPLE"},

@@ -234,3 +234,32 @@ def test_outside_a_job_there_are_no_hyperparameters(
     assert job.hyperparameters() == {}
     monkeypatch.setenv("AMZN_BRAKET_HP_FILE", str(tmp_path / "none.json"))
     assert job.hyperparameters() == {}
+
+
+# --- what cannot be meant -----------------------------------------------------------------------
+
+
+def test_one_program_instead_of_a_list_is_refused_before_its_characters_are_sent() -> None:
+    with pytest.raises(TypeError, match="give a list"):
+        job.run_parallel("OPENQASM 3.0; qubit q; h q;")
+
+
+def test_a_device_by_its_name_is_refused_where_one_of_the_sdk_is_wanted() -> None:
+    with pytest.raises(TypeError, match="device='SV1' is no device"):
+        job.run_parallel([], device="SV1")
+
+
+def test_one_device_to_fall_back_on_has_to_be_in_a_list() -> None:
+    with pytest.raises(TypeError, match="give a list"):
+        job.run_with_fallback("OPENQASM 3.0; qubit q; h q;", "SV1")
+
+
+@pytest.mark.parametrize("channel", ["../..", "", ".", "/etc"])
+def test_a_path_is_no_channel_of_input_data(
+    channel: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "braket/input/train").mkdir(parents=True)
+    assert job.input_dir("train").is_dir()
+    with pytest.raises(FileNotFoundError, match="Channels: train"):
+        job.input_dir(channel)

@@ -70,3 +70,15 @@ def test_a_device_that_is_always_open_closes_in_no_week() -> None:
 
 def test_no_window_is_none() -> None:
     assert opening(at(21, 12)) is None
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [("Someday", "08:00:00", "16:00:00"), ("Monday", "25:00:00", "26:00:00"), ("Monday", "", "")],
+)
+def test_a_window_that_nobody_understands_is_left_out_with_a_warning(
+    odd: tuple[str, str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    assert opening(at(23, 9), odd, OFFICE) == (at(23, 8), at(23, 16))
+    assert opening(at(23, 9), odd) is None
+    assert "is not understood" in caplog.text
