@@ -156,7 +156,9 @@ def test_an_amount_that_is_none_is_refused_at_once() -> None:
 
 
 def spends(file: str) -> None:
-    """Two tasks of 0.40 each, and then it breaks."""
+    """Two tasks of 0.40 each, and then it breaks; what is open then would cost nothing."""
+    import time
+
     import boto3
 
     with open(file, "a") as runs:
@@ -164,7 +166,7 @@ def spends(file: str) -> None:
     braket = boto3.client("braket", region_name="eu-north-1")
     bucket = Path(file + ".bucket").read_text()
     for _ in range(2):
-        braket.create_quantum_task(
+        task = braket.create_quantum_task(
             deviceArn=GARNET,
             shots=100,
             action='{"braketSchemaHeader": {"name": "braket.ir.openqasm.program", "version": "1"},'
@@ -172,7 +174,9 @@ def spends(file: str) -> None:
             outputS3Bucket=bucket,
             outputS3KeyPrefix="tasks",
             jobToken=os.environ["AMZN_BRAKET_JOB_TOKEN"],  # as the SDK does: a task of this job
-        )
+        )["quantumTaskArn"]
+        while braket.get_quantum_task(quantumTaskArn=task)["status"] != "COMPLETED":
+            time.sleep(0.1)
     raise ValueError("not converged")
 
 
