@@ -42,7 +42,7 @@ ROOMS = {
     "__init__": room(),
     "errors": room(),
     "records": room("errors"),
-    "protocol": room("errors records"),
+    "protocol": room("errors protocol records"),
     "tobj": room("errors protocol"),
     "payload": room("errors protocol tobj", "cloudpickle"),
     "steps": room(),
