@@ -15,6 +15,9 @@ __all__ = ["Estimate", "Plan", "estimate", "in_force", "instance_usd"]
 RESERVED = "reserved: paid for by the hour"
 MONTH_HOURS = 730.0
 """What AWS reckons a month of storage as (365 * 24 / 12)."""
+ELSEWHERE = 1.5
+"""Where an instance has no known price, so many times its highest known one is taken as the most.
+A limit for what is small beside a QPU's tasks; it is not shown as a price."""
 
 
 @dataclass(frozen=True)
@@ -91,14 +94,23 @@ def instance_usd(settings: Settings, region: str, prices: Prices) -> float | Non
 
 def _most(settings: Settings, region: str, prices: Prices) -> Iterator[Part]:
     hours = settings.time_limit * settings.instance_count / 3600
-    hourly = prices.instance_hour(settings.classical_device, region)
+    hourly, note = _hourly(settings.classical_device, region, prices)
     usd = None if hourly is None else hours * hourly
-    note = f"time_limit={settings.time_limit} s, the billed time is less or as long"
+    note = f"time_limit={settings.time_limit} s, the billed time is less or as long{note}"
     yield Part(settings.classical_device, hours, "hour", usd, note)
     monthly = prices.of("volume", region)
     if monthly is not None:
         months = settings.storage * hours / MONTH_HOURS
         yield Part("volume", months, "GB-month", months * monthly, f"{settings.storage} GB")
+
+
+def _hourly(instance_type: str, region: str, prices: Prices) -> tuple[float | None, str]:
+    """What an instance costs an hour at most, with a note if that is not the region's own price."""
+    own = prices.instance_hour(instance_type, region)
+    other = prices.instance_hour_elsewhere(instance_type)
+    if own is not None or other is None:
+        return own, ""
+    return other.usd * ELSEWHERE, f"; {other.region}'s price and a half of it, for want of one here"
 
 
 def _each(device: str, region: str, prices: Prices) -> Iterator[Part]:

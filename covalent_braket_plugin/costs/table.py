@@ -79,6 +79,11 @@ class Prices:
         """Price of an instance for an hour."""
         return self.of("instance", region, instance_type)
 
+    def instance_hour_elsewhere(self, instance_type: str) -> Price | None:
+        """The highest price of an instance for an hour, of the regions for which one is known."""
+        found = (p for p in self.known.values() if (p.kind, p.name) == ("instance", instance_type))
+        return max(found, key=lambda price: price.usd, default=None)
+
     def task(self, device: str, region: str) -> float | None:
         """Price of one quantum task on a QPU, without its shots."""
         return self.of("task", *_place(device, region))

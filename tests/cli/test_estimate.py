@@ -59,6 +59,17 @@ def test_what_has_no_price_is_named_and_the_rest_is_added_up() -> None:
     assert "Together: not known; $0.30 without what has no price" in out
 
 
+def test_an_instance_priced_elsewhere_only_is_taken_to_cost_half_more_at_most(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The table in the package has a price for us-east-1 alone.
+    monkeypatch.setenv("BRAKET_PRICE_OFFERS_URL", f"file://{tmp_path}/none.csv")
+    region = ("--set", "region=us-west-1", "--set", "time_limit=60")
+    found = json.loads(estimate(*region, "--json").stdout)
+    assert found["usd"] == pytest.approx(0.115 * 1.5 / 60)
+    assert "price and a half of it, for want of one here" in found["most"][0]["note"]
+
+
 def test_people_read_where_prices_are_from_and_that_the_local_braket_charges_nothing() -> None:
     out = estimate("--set", "local=yes").stdout
     assert "Prices: AWS's price list of 2026-11-18" in out
