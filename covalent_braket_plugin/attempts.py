@@ -164,7 +164,11 @@ def _report(collected: Collected) -> None:
 
 
 async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any] | None:
-    """Make the next attempt's job; None if there is to be none."""
+    """Make the next attempt's job; None if there is to be none.
+
+    Raises:
+        CancelledBeforeError: There is to be one, but the electron was cancelled.
+    """
     job, keys = collected.job, collected.keys
     if job is None or keys is None:
         return None
@@ -172,12 +176,12 @@ async def _again(way: _Way, ctx: Context, collected: Collected) -> dict[str, Any
     if how is None:
         return None
     attempt = keys.attempt
+    task = _task_of(job, attempt + 1)
+    if shared.cancel_wanted(task.dispatch_id, way.nodes):
+        raise CancelledBeforeError
     of = "" if ctx.settings.resume_on else f" of {ctx.settings.retries + 1}"
     way.history.append(f"Attempt {attempt}{of} failed: {collected.summary} [{job.arn}]{how}")
     log.warning("%s", way.history[-1])
-    task = _task_of(job, attempt + 1)
-    if shared.cancel_wanted(task.dispatch_id, way.nodes):
-        return None
     try:
         return await _next_job(way, ctx, keys, task, Attempt(job, collected.spent))
     except BraketPluginError as error:

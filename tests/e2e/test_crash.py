@@ -220,3 +220,35 @@ def test_second_server_on_the_same_database_leaves_the_jobs_of_the_first_alone(
     mark.touch()
     assert scene.ended(dispatch_id).result == 0
     assert "waited for again" not in log.read_text() + scene.log()
+
+
+def counts(most: int) -> list[int]:
+    from covalent_braket_plugin import job
+
+    found: list[int] = job.checkpoint.load(default=[])
+    while len(found) < most:
+        found.append(len(found))
+        job.checkpoint.save(found)
+        time.sleep(0.3)
+    return found
+
+
+def test_electron_goes_on_from_its_checkpoints_though_its_server_was_killed_between(
+    theatre: Open,
+) -> None:
+    scene = theatre()
+    executor = ct.executor.BraketExecutor(
+        local=True, poll_freq=2, time_limit=4, resume_on={"time_limit"}
+    )
+
+    @ct.lattice(executor=executor, workflow_executor=executor)
+    def flow(most: int) -> Any:
+        return ct.electron(counts, executor=executor)(most)
+
+    dispatch_id = scene.stage.dispatch(flow, 32)
+    eventually(lambda: len(scene.jobs(dispatch_id)) == 2, 60)
+    scene.kill()
+    scene.start()
+    result = scene.ended(dispatch_id)
+    assert result.result == list(range(32)), result.error
+    assert len(scene.jobs(dispatch_id)) > 2
