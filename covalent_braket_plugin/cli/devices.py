@@ -23,7 +23,7 @@ from covalent_braket_plugin.costs.table import Prices, is_qpu
 from covalent_braket_plugin.devices.availability import Availability, availability, local_time
 from covalent_braket_plugin.devices.catalogue import REGIONS
 from covalent_braket_plugin.devices.choice import span
-from covalent_braket_plugin.devices.names import Listed, find
+from covalent_braket_plugin.devices.names import Listed, find, refuse_retired
 from covalent_braket_plugin.devices.survey import Found, survey
 from covalent_braket_plugin.errors import LocalBraketError
 
@@ -68,6 +68,8 @@ def devices(
     Times are those of this machine. A device that is closed takes jobs, and runs their quantum
     tasks when it opens: electrons wait until then, unless if_device_unavailable says otherwise.
     """
+    if name is not None:
+        refuse_retired("NAME", name)  # which needs no credentials
     settings = gather(assignments, config, no_config).resolve()
     if settings.local and settings.endpoint_url is None:
         raise LocalBraketError("No local Braket runs. Start it: covalent-braket local start")

@@ -100,3 +100,14 @@ def test_other_commands_take_names_too(run: Run) -> None:
     assert request["deviceConfig"] == {"device": FORTE}
     found = json.loads(run("estimate", "--tasks", "1", *name, "--json").stdout)
     assert found["planned"][0]["what"] == "Forte-1"
+
+
+def test_a_retired_device_is_told_without_credentials(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ENDPOINT_URL"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    done = CliRunner().invoke(main, ["devices", "Lucy", "--no-config"])
+    assert done.exit_code == 1
+    assert "OQC Lucy is retired. Use Garnet" in done.stderr

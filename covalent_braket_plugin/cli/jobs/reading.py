@@ -214,7 +214,8 @@ def _show(job: HybridJob, names: tuple[str, ...], max_bytes: int, allow_pickle: 
             click.echo(f"{clean(item.name)} ({item.type}):")
         value = item.value
         if isinstance(value, bytes):
-            click.echo(f"{len(value)} bytes, which are not text: use --download DIRECTORY")
+            more = "" if allow_pickle else ", or --allow-pickle for a pickle that you trust"
+            click.echo(f"{len(value)} bytes, which are not text: use --download DIRECTORY{more}")
         else:
             click.echo(_for_reader(str(item.frame if item.frame is not None else value)))
 
