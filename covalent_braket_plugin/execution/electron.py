@@ -36,6 +36,9 @@ def runner(label: str, program: Program, shots: int, transpile: bool) -> Callabl
         options = {"disable_qubit_rewiring": True} if boxed else {}
         task = device.run(OpenQasm(source=source), shots=shots, **options)
         result = task.result()
+        if result is None:
+            why = task.metadata()
+            raise job.QuantumTaskError(str(task.id), why["status"], why.get("failureReason") or "")
         counts = result.measurement_counts or {} if shots else {}
         measured = [int(qubit) for qubit in result.measured_qubits or ()]
         if sorted(measured) == sorted(bits):  # else the device named its own: left as they are

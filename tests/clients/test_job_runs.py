@@ -15,10 +15,13 @@ import pytest
 from botocore.exceptions import ClientError
 from braket.aws import AwsDevice
 from braket.circuits import Circuit, FreeParameter, Observable
+from braket.circuits.serialization import IRType
 from braket.devices import LocalSimulator
 
 from covalent_braket_plugin import job
 from covalent_braket_plugin.errors import NoDeviceError, ParallelError, QuantumTaskError
+from covalent_braket_plugin.execution.electron import runner
+from covalent_braket_plugin.execution.programs import Program
 from tests.support.braket_server import SV1, BraketServer
 from tests.support.quantum import DM1, GARNET
 
@@ -293,6 +296,16 @@ def test_what_is_not_valid_is_tried_on_no_other_device(
     with pytest.raises(QuantumTaskError, match="Noise instructions"):
         job.run_with_fallback(Circuit().bit_flip(0, 0.1).probability(), [SV1, DM1], shots=0)
     assert count() == 1
+
+
+def test_an_execution_says_why_its_quantum_task_failed(
+    aws: BraketServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AMZN_BRAKET_DEVICE_ARN", SV1)
+    noisy = Circuit().bit_flip(0, 0.1).probability().to_ir(IRType.OPENQASM).source
+    program = Program(source=noisy, verbatim="", qubits=1, measured=())
+    with pytest.raises(QuantumTaskError, match="Noise instructions"):
+        runner("SV1", program, 0, True)(noisy)
 
 
 def test_if_no_device_is_there_each_is_named_with_its_reason(
