@@ -2,7 +2,7 @@
 
 Braket tells which devices there are. It goes on telling of some that are retired, but not since
 when, and of others nothing at all. The dates are those of the releases of Braket's SDK that marked
-them as retired (D-Wave: of AWS's announcement).
+them as retired.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ _TABLE: tuple[tuple[str, Retirement], ...] = (
     (r"aspen\w*", Retirement("Rigetti's Aspen series", "", _RIGETTI)),
     ("ankaa2", Retirement("Rigetti Ankaa-2", "2025-02", _RIGETTI)),
     ("ankaa3?", Retirement("Rigetti Ankaa-3", "2026-04", _RIGETTI)),
-    (r"(dwave)?(advantage\w*|dw2000q\w*)|dwave", Retirement("D-Wave's series", "2022-11", _GATES)),
+    (r"(dwave)?(advantage\w*|dw2000q\w*)|dwave", Retirement("D-Wave's series", "", _GATES)),
 )
 """By a pattern of the name, without its provider, in lower case and without marks."""
 _PROVIDERS = "amazonbraket|amazon|ionq|rigetti|oqc|xanadu|dwave"
