@@ -21,11 +21,11 @@ from covalent_braket_plugin.cli.sources import gather, source_options
 from covalent_braket_plugin.costs.prices import prices
 from covalent_braket_plugin.costs.table import Prices, is_qpu
 from covalent_braket_plugin.devices.availability import Availability, availability, local_time
-from covalent_braket_plugin.devices.catalogue import REGIONS
 from covalent_braket_plugin.devices.choice import span
 from covalent_braket_plugin.devices.names import Listed, find, refuse_retired
 from covalent_braket_plugin.devices.survey import Found, survey
 from covalent_braket_plugin.errors import LocalBraketError
+from covalent_braket_plugin.settings import REGIONS
 
 __all__ = ["devices"]
 

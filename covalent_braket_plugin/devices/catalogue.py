@@ -27,12 +27,10 @@ from covalent_braket_plugin.errors import (
     UnconfiguredError,
 )
 from covalent_braket_plugin.remembered import Remembered
-from covalent_braket_plugin.settings import Settings, region_of_device
+from covalent_braket_plugin.settings import REGIONS, Settings, no_simulators, region_of_device
 
-__all__ = ["REGIONS", "check_live", "describe", "in_region", "listed", "located"]
+__all__ = ["check_live", "describe", "in_region", "listed", "located"]
 
-REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
-"""Where Braket is: https://docs.aws.amazon.com/general/latest/gr/braket.html."""
 REMEMBERED_SECONDS = 3600.0
 """Devices come and go a few times a year."""
 PAGE = 100
@@ -133,8 +131,7 @@ def in_region(settings: Settings, region: str) -> None:
             rule = f"it is in {own}, and the job is in {region}, with {settings.quantum_device}"
             fix = f"Name devices of {region}, or simulators."
             raise SettingError("fallback_devices", device, rule, fix)
-        if region == "eu-north-1" and ":device/quantum-simulator/" in device:
-            rule = "Braket has no on-demand simulators in eu-north-1"
+        if rule := no_simulators(device, region):
             fix = "Name a QPU of eu-north-1, or a simulator inside the job: local:braket/default."
             raise SettingError("fallback_devices", device, rule, fix)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from covalent_braket_plugin.devices.retired import retirement
 from covalent_braket_plugin.errors import SettingError
+from covalent_braket_plugin.settings import region_of_device
 
 __all__ = ["NO_DEVICE", "Listed", "exact", "find", "is_name", "refuse_retired"]
 
@@ -43,7 +44,7 @@ class Listed:
     @property
     def region(self) -> str:
         """Region in the ARN; empty for the simulators, which are in many."""
-        return self.arn.split(":")[3]
+        return region_of_device(self.arn) or ""
 
     @property
     def names(self) -> tuple[str, ...]:

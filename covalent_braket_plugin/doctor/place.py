@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from covalent_braket_plugin.aws import Clients, clients_for
-from covalent_braket_plugin.devices.catalogue import REGIONS, located
+from covalent_braket_plugin.devices.catalogue import located
 from covalent_braket_plugin.doctor.exam import Exam
 from covalent_braket_plugin.doctor.findings import Result, failed, ok, warning
 from covalent_braket_plugin.errors import (
@@ -13,7 +13,7 @@ from covalent_braket_plugin.errors import (
     UnreachableError,
 )
 from covalent_braket_plugin.scopes import scope_of
-from covalent_braket_plugin.settings import Settings, check_complete, with_region
+from covalent_braket_plugin.settings import REGIONS, Settings, check_complete, with_region
 
 __all__ = ["endpoint", "identity", "settings"]
 

@@ -11,6 +11,7 @@ from covalent_braket_plugin.settings.resolve import (
     check_complete,
     check_given,
     check_one,
+    no_simulators,
     own_values,
     plain_json,
     region_of_device,
@@ -20,7 +21,7 @@ from covalent_braket_plugin.settings.resolve import (
     with_local,
     with_region,
 )
-from covalent_braket_plugin.settings.rules import no_key
+from covalent_braket_plugin.settings.rules import REGIONS, no_key
 from covalent_braket_plugin.settings.table import (
     BY_NAME,
     LEGACY_KEYS,
@@ -34,6 +35,7 @@ __all__ = [
     "BY_NAME",
     "INSTANCE_TYPES",
     "LEGACY_KEYS",
+    "REGIONS",
     "SETTINGS",
     "Setting",
     "Settings",
@@ -43,6 +45,7 @@ __all__ = [
     "check_one",
     "markdown_table",
     "no_key",
+    "no_simulators",
     "own_values",
     "plain_json",
     "region_of_device",

@@ -25,6 +25,7 @@ __all__ = [
     "check_complete",
     "check_given",
     "check_one",
+    "no_simulators",
     "own_values",
     "plain_json",
     "region_of_device",
@@ -222,6 +223,13 @@ def region_of_device(device: str) -> str | None:
     return (parts[3] or None) if len(parts) > 3 and parts[0] == "arn" else None
 
 
+def no_simulators(device: str, region: str) -> str:
+    """Say that a region has no on-demand simulators, if the device is one; empty otherwise."""
+    if region == "eu-north-1" and ":device/quantum-simulator/" in device:
+        return "Braket has no on-demand simulators in eu-north-1"
+    return ""
+
+
 def region_of_image(uri: str) -> str | None:
     """Read the region from the URI of an ECR image; None if it has another form."""
     match = re.match(r"\d+\.dkr\.ecr\.([a-z0-9-]+)\.", uri)
@@ -361,9 +369,9 @@ def _region_problem(settings: Settings, region: str) -> Problem | None:
         return Problem(fix, f"the device {device} is in {device_region}")
     if settings.local:
         return None
-    if region == "eu-north-1" and ":device/quantum-simulator/" in device:
+    if rule := no_simulators(device, region):
         fix = "Set quantum_device to a QPU of eu-north-1, or use another region."
-        return Problem(fix, "Braket has no on-demand simulators in eu-north-1")
+        return Problem(fix, rule)
     image_region = region_of_image(settings.ecr_image_uri or "")
     if image_region not in (None, region):
         fix = f"Copy the image to a registry in {region}, or use region={image_region!r}."

@@ -25,6 +25,7 @@ __all__ = [
     "JOB_NAME_FIELDS",
     "OUR_HYPERPARAMETERS",
     "OUR_TAGS",
+    "REGIONS",
     "Check",
     "Problem",
     "closest",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
+"""Where Braket is: https://docs.aws.amazon.com/general/latest/gr/braket.html."""
 OUR_TAGS = 6
 """Tags of every job that are ours; AWS allows 50 a resource."""
 OUR_HYPERPARAMETERS = 5
